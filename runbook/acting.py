@@ -1,0 +1,143 @@
+"""Carry out a plan that may run: intent on disk, step, result on disk; then prove it by the same check.
+
+This is the only module that opens the operator's identity, through ``target.perform``. The first step that fails
+stops the rest: later steps were planned for a world in which it worked.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from runbook.errors import ActionError, RunbookError
+from runbook.journal import Journal
+from runbook.judging import Targets, broken
+from runbook.model import Action, Outcome, Plan, Proven, State, Step, Verdict, Verification
+from runbook.redact import masked, masked_words
+from runbook.text import Text, text
+
+#: A step that does not come back within this time is left behind and reported as failed.
+STEP_DEADLINE = timedelta(minutes=10)
+#: How often the check must pass in a row, on new readings each time, to prove a fix.
+PASSES = 3
+
+Judge = Callable[[], Verdict]
+
+
+def perform(
+    plan: Plan, targets: Targets, journal: Journal, *, run: str, row: str, begins: Callable[[Step], None]
+) -> Iterator[Action]:
+    """Do the plan's steps in order and yield one Action each, NOT_RUN for those behind a failure.
+
+    Ctrl-C lets the running step end and its result reach the journal, then goes on as KeyboardInterrupt.
+    Raises JournalError before a step whose intent cannot be written: what is not written is not done.
+    """
+    outcome = Outcome.DONE
+    for step in plan.steps:
+        if outcome is not Outcome.DONE:
+            yield Action(step=step, outcome=Outcome.NOT_RUN, started_at=datetime.now(UTC))
+            continue
+        begins(step)
+        intent = journal.write("intent", run=run, row=row, body=_plain(step) | {"plan": plan.digest})
+        action, interrupted = _done(step, targets[step.target])
+        journal.write("result", run=run, row=row, body=_plain(action) | {"intent": intent.number})
+        outcome = action.outcome
+        yield action
+        if interrupted:
+            raise KeyboardInterrupt
+
+
+def verify(judge: Judge, settles: timedelta) -> Verification:
+    """Judge again on new readings until the check passes steadily or the settling time is over."""
+    started = time.monotonic()
+    pause = min(max(settles.total_seconds() / 15, 0.5), 10.0)
+    passes = 0
+    while True:
+        verdict = judge()
+        passes = passes + 1 if verdict.state is State.OK else 0
+        waited = time.monotonic() - started
+        if passes >= PASSES or waited + pause > settles.total_seconds():
+            break
+        time.sleep(pause)
+    return Verification(
+        proven=_proven(verdict, passes),
+        verdict=verdict,
+        took=timedelta(seconds=time.monotonic() - started),
+        reason=_reason(verdict, passes),
+    )
+
+
+def _done(step: Step, target: Any) -> tuple[Action, bool]:
+    """One step on a thread of its own, so that Ctrl-C waits for its end and stops before the next one."""
+    started_at, clock = datetime.now(UTC), time.monotonic()
+    box: list[dict[str, Any] | BaseException] = []
+
+    def act() -> None:
+        try:
+            box.append(target.perform(step))
+        except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
+            box.append(error)
+
+    thread = threading.Thread(target=act, name=f"step {step.operation}", daemon=True)
+    thread.start()
+    interrupted = _wait_even_if_interrupted(thread)
+    outcome, result, after = _outcome(box[0] if box else None)
+    action = Action(
+        step=step,
+        outcome=outcome,
+        started_at=started_at,
+        took=timedelta(seconds=time.monotonic() - clock),
+        result=result,
+        before=masked(step.fingerprint),
+        after=after,
+    )
+    return action, interrupted
+
+
+def _wait_even_if_interrupted(thread: threading.Thread) -> bool:
+    """Let a running step end before an interrupt counts: half a step is worse than a late stop."""
+    try:
+        thread.join(STEP_DEADLINE.total_seconds())
+        return False
+    except KeyboardInterrupt:
+        thread.join(STEP_DEADLINE.total_seconds())
+        return True
+
+
+def _outcome(answer: dict[str, Any] | BaseException | None) -> tuple[Outcome, Text | None, dict[str, Any]]:
+    match answer:
+        case dict():
+            return Outcome.DONE, None, masked(answer)
+        case ActionError(refused=True):
+            return Outcome.REFUSED, masked_words(answer.said), {}
+        case RunbookError():
+            return Outcome.FAILED, masked_words(answer.said), {}
+        case Exception():
+            return Outcome.FAILED, broken(answer), {}
+        case _:
+            return Outcome.FAILED, text("The step did not come back: it is not known what it did"), {}
+
+
+def _plain(thing: Step | Action) -> dict[str, Any]:
+    return typing.cast(dict[str, Any], msgspec.to_builtins(thing))
+
+
+def _proven(verdict: Verdict, passes: int) -> Proven:
+    if verdict.state is State.OK and passes:
+        return Proven.FIXED
+    unseen = verdict.state in (State.UNKNOWN, State.SKIPPED)
+    return Proven.NOT_PROVEN if unseen else Proven.NOT_FIXED
+
+
+def _reason(verdict: Verdict, passes: int) -> Text | None:
+    if verdict.state is State.OK:
+        return text("The check passed {passes} times in a row on new readings", passes=passes)
+    if verdict.state in (State.UNKNOWN, State.SKIPPED):
+        return text("The check could not see after the action: nothing is proven")
+    return text("The check still fails after the settling time")

@@ -1,0 +1,126 @@
+"""The commands and the exit codes; each command's code is imported when it is called.
+
+The command line is where the rooms meet: it names commands of ``lab`` by their place and opens the door only when
+asked, so that ``--help`` costs next to nothing and the engine imports none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+import types
+from enum import IntEnum
+from typing import cast
+
+import click
+
+from runbook import __version__
+from runbook.errors import HistoryError, JournalError, LockError, ReportError, RunbookError, SettingsError
+from runbook.site import asserts_are_off
+from runbook.tongue import _, told
+
+
+class Exit(IntEnum):
+    """What the process returns. The first four are the worst state (as monitoring systems read them)."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+    USAGE = 64
+    NO_REPORT = 73
+    LOCKED = 75
+    SETTINGS = 78
+    INTERRUPTED = 130
+
+
+_COMMANDS = {
+    "check": ("runbook.commands.check", _("Judge the rows, name the causes, fix what policy allows, write the report")),
+    "list": ("runbook.commands.rows", _("List the rows of the runbook")),
+    "show": ("runbook.commands.rows", _("Show one row: limits, causes, remedy, rights")),
+    "report": ("runbook.commands.report", _("Write a stored run's report again, in another language or format")),
+    "history": ("runbook.commands.history", _("List earlier runs")),
+    "audit": ("runbook.commands.audit", _("Prove that the journal of actions is complete")),
+    "doctor": ("runbook.commands.doctor", _("Test every target with each identity and say what is missing")),
+    "grants": ("runbook.commands.doctor", _("Print the least rights that reader and operator need")),
+    "init": ("runbook.commands.init", _("Write a site file to start from")),
+    "lab": ("lab.cli", _("A small real SEP-MUSES on this machine, to practise on")),
+    "demo": ("lab.demo", _("Break the lab, check, fix, prove, and leave the report")),
+}
+
+
+class Commands(click.Group):
+    """A group that knows its commands by name and help, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order a person needs them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        return cast(click.Command, getattr(module, f"{cmd_name}_command", None) or getattr(module, cmd_name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands without importing any."""
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, help) for name, (_module, help) in _COMMANDS.items()])
+
+
+@click.command(
+    cls=Commands,
+    help=_("The SEP-MUSES runbook that runs itself."),
+    epilog=_("Example: muses-runbook check --fix"),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="muses-runbook")
+def commands() -> None:
+    """The root of all commands."""
+
+
+def main() -> None:
+    """Run the command line and leave with one of :class:`Exit`."""
+    if asserts_are_off():
+        sys.exit(_fail(_("python -O removes asserts, and rows would turn green: run without -O"), Exit.USAGE))
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        code = commands.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = Exit.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        code = _fail(_("Interrupted"), Exit.INTERRUPTED)
+    except RunbookError as error:
+        code = _fail(_words_of(error), _exit_of(error))
+    sys.exit(code if isinstance(code, int) else Exit.OK)
+
+
+def _exit_of(error: RunbookError) -> Exit:
+    match error:
+        case SettingsError():
+            return Exit.SETTINGS
+        case LockError():
+            return Exit.LOCKED
+        case ReportError() | HistoryError() | JournalError():
+            return Exit.NO_REPORT
+        case _:
+            return Exit.UNKNOWN
+
+
+def _words_of(error: RunbookError) -> str:
+    if isinstance(error, SettingsError):
+        hint = " — " + _("did you mean {name!r}?").format(name=error.nearest) if error.nearest else ""
+        return error.place + told(error.said) + hint
+    return told(error.said)
+
+
+def _fail(words: str, code: Exit) -> Exit:
+    click.echo(f"muses-runbook: {words}", err=True)
+    return code
+
+
+def _as_interrupt(number: int, frame: types.FrameType | None) -> None:
+    raise KeyboardInterrupt

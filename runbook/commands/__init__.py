@@ -1,0 +1,1 @@
+"""The commands of ``muses-runbook``, one module each, imported when called."""

@@ -1,0 +1,196 @@
+"""``muses-runbook check``: the main job."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runbook import site_file
+from runbook.cli import Exit
+from runbook.commands import catalogue
+from runbook.commands.options import Duration, as_json, of_language, of_site
+from runbook.errors import HistoryError, ReportError, SettingsError
+from runbook.model import Action, Reading, Record, Run, State, Step, final, worst
+from runbook.rows import Row
+from runbook.site import Site, open_site
+from runbook.tongue import _, told
+
+FORMATS = ("json", "html", "markdown", "junit")
+EXITS = {
+    State.OK: Exit.OK,
+    State.SKIPPED: Exit.OK,
+    State.WARNING: Exit.WARNING,
+    State.CRITICAL: Exit.CRITICAL,
+    State.UNKNOWN: Exit.UNKNOWN,
+}
+
+
+@click.command(
+    epilog=_("Example: muses-runbook check QUEUE-01 ETL-01 --fix"),
+    help=_(
+        "Judge the rows on the live systems (all, or those named), say which causes the evidence supports and what the "
+        "remedy would do. With --fix, apply remedies where policy lets them and prove that they worked. "
+        "Exits with 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
+    ),
+)
+@click.argument("rows", nargs=-1, metavar="[ROW]...")
+@click.option("--fix", is_flag=True, help=_("Apply remedies where policy lets them"))
+@of_site
+@click.option(
+    "--deadline", type=Duration(), metavar="TIME", help=_("End of the run, such as 15s (default: the site's)")
+)
+@click.option("--format", "formats", multiple=True, type=click.Choice(FORMATS), help=_("Report formats (default: all)"))
+@click.option(
+    "--output", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help=_("Where reports go")
+)
+@click.option(
+    "--replay",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help=_("Judge a stored run's readings again, offline"),
+)
+@click.option("-k", "keyword", metavar="EXPRESSION", help=_("Only rows that match, as in pytest"))
+@click.option(
+    "-m", "marks", metavar="EXPRESSION", help=_("Only rows with these marks (a section's name), as in pytest")
+)
+@of_language
+@as_json
+@click.option("-q", "--quiet", is_flag=True, help=_("Say nothing but errors"))
+def check(
+    rows: tuple[str, ...],
+    fix: bool,
+    settings: Path | None,
+    env: str | None,
+    deadline: timedelta | None,
+    formats: tuple[str, ...],
+    output: Path | None,
+    replay: Path | None,
+    keyword: str | None,
+    marks: str | None,
+    lang: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """The main job, see the help."""
+    if fix and replay:
+        raise click.UsageError(_("--replay judges old readings: there is nothing to --fix"))
+    reports = importlib.import_module("reports")
+    record = _readings_of(replay) if replay else None
+    site = open_site(site_file.load(settings), env, fixing=fix, deadline=deadline, record=record, language=lang)
+    chosen = catalogue.chosen_rows(rows)
+    catalogue.prove_overrides(site.settings)
+    board = reports.board(site.environment, quiet=quiet or as_json)
+    watch = Watching(site, board, chosen)
+    run = _driven(watch, keyword, marks)
+    folder = output or site.reports_folder / run.id
+    unwritten = _could_not_write(reports, run, folder, formats or FORMATS)
+    if as_json:
+        sys.stdout.buffer.write(reports.canonical.dump(run) + b"\n")
+    else:
+        board.finished(run, None if unwritten else folder)
+    unkept = record is None and _could_not_keep(site, run, folder)
+    return _exit_code(run, unwritten or unkept)
+
+
+class Watching:
+    """The watch of a command-line run: the rows asked for, the board, the person at the terminal."""
+
+    def __init__(self, site: Site, board: Any, chosen: tuple[Row, ...]) -> None:
+        self.site, self._board, self._chosen = site, board, chosen
+        self.outcome: Run | None = None
+
+    def collected(self, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+        """Those that were named."""
+        return tuple(row for row in rows if row in self._chosen)
+
+    def started(self, rows: tuple[str, ...]) -> None:
+        """Show the rows in progress."""
+        self._board.started(rows)
+
+    def judged(self, record: Record) -> None:
+        """Show a row's verdict."""
+        self._board.judged(record)
+
+    def acting(self, step: Step) -> None:
+        """Show what is being done."""
+        self._board.acting(step)
+
+    def acted(self, action: Action) -> None:
+        """Show how it ended."""
+        self._board.acted(action)
+
+    def verifying(self, row: str) -> None:
+        """Show that the fix is being proven."""
+        self._board.verifying(row)
+
+    def ask(self, record: Record) -> bool | None:
+        """Ask the person at the terminal; None where there is none."""
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return None
+        return bool(self._board.ask(record))
+
+    def finished(self, run: Run) -> None:
+        """Keep the outcome for the reports."""
+        self.outcome = run
+
+
+def _driven(watch: Watching, keyword: str | None, marks: str | None) -> Run:
+    """Let pytest collect and run the rows."""
+    import pytest
+
+    from runbook import plugin
+
+    folder = catalogue.folder()
+    arguments = [str(folder), f"--rootdir={folder.parent}", f"--confcutdir={folder.parent}", "-c", os.devnull]
+    arguments += ["--import-mode=importlib", "--continue-on-collection-errors", "--disable-plugin-autoload"]
+    arguments += [
+        f"-p{name}" for name in ("runbook.plugin", "runbook.targets.fixtures", "no:terminal", "no:cacheprovider")
+    ]
+    arguments += ["-k", keyword] if keyword else []
+    arguments += ["-m", marks] if marks else []
+    code = pytest.main(arguments, plugins=[plugin.Handover(watch)])
+    if watch.outcome is None:
+        raise SettingsError(_("no row matches") if code == pytest.ExitCode.NO_TESTS_COLLECTED else f"pytest: {code}")
+    return watch.outcome
+
+
+def _readings_of(file: Path) -> tuple[Reading, ...]:
+    canonical = importlib.import_module("reports.canonical")
+    try:
+        run: Run = canonical.load(file.read_bytes())
+    except OSError as error:
+        raise ReportError(f"{file}: {error.strerror}") from error
+    return run.readings
+
+
+def _could_not_write(reports: Any, run: Run, folder: Path, formats: tuple[str, ...]) -> bool:
+    """Write the reports; whether something could not be written (which is said, and hides no record)."""
+    try:
+        reports.write(run, folder, formats, reports.language_of(run))
+    except ReportError as error:
+        click.echo(f"muses-runbook: {told(error.said)}", err=True)
+        return True
+    return False
+
+
+def _could_not_keep(site: Site, run: Run, folder: Path) -> bool:
+    """Keep the run in the history; whether that failed (which is said)."""
+    try:
+        site.history.keep(run, worst([final(record).state for record in run.records]), folder)
+    except HistoryError as error:
+        click.echo(f"muses-runbook: {told(error.said)}", err=True)
+        return True
+    return False
+
+
+def _exit_code(run: Run, something_failed: bool) -> int:
+    if run.interrupted:
+        return Exit.INTERRUPTED
+    code = EXITS[worst([final(record).state for record in run.records])]
+    return Exit.NO_REPORT if code is Exit.OK and something_failed else code

@@ -1,0 +1,48 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from runbook.tongue import _
+from runbook.units import parse_duration
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Duration(click.ParamType[timedelta]):
+    """``15s``, ``2 min``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read it, or say how it is written."""
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def of_site(command: F) -> F:
+    """``--settings`` and ``--env``."""
+    command = click.option("--env", metavar="NAME", help=_("Environment of the site file"))(command)
+    file = click.Path(dir_okay=False, path_type=Path)
+    return click.option("--settings", type=file, metavar="FILE", help=_("The site file"))(command)
+
+
+def of_language(command: F) -> F:
+    """``--lang``."""
+    choice = click.Choice(["es", "en"])
+    return click.option("--lang", type=choice, help=_("Language of what is shown (default: the site's)"))(command)
+
+
+def as_json(command: F) -> F:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help=_("Print JSON"))(command)

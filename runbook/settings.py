@@ -1,0 +1,250 @@
+"""The settings of a site as frozen structs: what the site file may say, and its defaults.
+
+Secrets are references and are read only when used.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import zoneinfo
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import msgspec
+
+from runbook import redact
+from runbook.decoding import nearest_to
+from runbook.errors import SettingsError
+
+
+class Span(timedelta):
+    """A duration of the site file, written as people write it: ``"15 min"``."""
+
+
+class Size(int):
+    """Bytes in the site file, written as people write them: ``"4 MiB"``."""
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the site file: unknown keys are refused."""
+
+
+class Secret(Strict, frozen=True, kw_only=True):
+    """Where a secret is, never what it is: exactly one of an environment variable, a file, a command."""
+
+    EXPECTED: ClassVar[str] = 'a reference such as { file = "/path" }, { env = "NAME" } or { command = ["…"] }'
+
+    env: str | None = None
+    file: Path | None = None
+    command: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if sum(given is not None for given in (self.env, self.file, self.command)) != 1:
+            raise ValueError("give exactly one of env, file, command")
+
+    def reveal(self) -> str:
+        """The secret itself, learnt by the redaction so that it is masked wherever it shows up.
+
+        Raises SettingsError naming the reference, never the value.
+        """
+        value = self._read().strip("\r\n")
+        if not value:
+            raise SettingsError(f"the secret in {self.reference} is empty")
+        redact.learn(value)
+        return value
+
+    @property
+    def reference(self) -> str:
+        """How to name it to a person."""
+        if self.env is not None:
+            return f"variable {self.env}"
+        return f"file {self.file}" if self.file is not None else f"command {self.command[0]}"  # type: ignore[index]
+
+    def _read(self) -> str:
+        try:
+            if self.env is not None:
+                return os.environ[self.env]
+            if self.file is not None:
+                return self.file.read_text()
+            done = subprocess.run(list(self.command or ()), capture_output=True, text=True, timeout=20, check=True)
+            return done.stdout
+        except KeyError:
+            raise SettingsError(f"the secret's variable {self.env} is not set") from None
+        except (OSError, subprocess.SubprocessError) as error:
+            raise SettingsError(f"the secret in {self.reference} cannot be read ({type(error).__name__})") from None
+
+
+class Login(Strict, frozen=True, kw_only=True):
+    """A user and where its password is."""
+
+    user: str
+    password: Secret | None = None
+
+
+class Keys(Strict, frozen=True, kw_only=True):
+    """An access key pair of an object store; both absent means the machine's own credentials."""
+
+    access_key: Secret | None = None
+    secret_key: Secret | None = None
+
+
+class DatabaseSettings(Strict, frozen=True, kw_only=True):
+    """PostgreSQL ``sep_muses``."""
+
+    host: str = "127.0.0.1"
+    port: int = 5432
+    name: str = "sep_muses"
+    schema: str = "muses_dev"
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    sslrootcert: Path | None = None
+    reader: Login
+    operator: Login | None = None
+    application_roles: tuple[str, ...] = ("muses_app",)
+    exchange_tables: tuple[str, ...] = (
+        "tbae001_inscripcion",
+        "tbae002_bajas",
+        "tbae005_asistencias",
+        "tbae007_calificaciones",
+    )
+    time_column: str = "fecha_actualizacion"
+    unfinished_statuses: tuple[str, ...] = ("RECIBIDO", "VALIDADO")
+    retention_days: int = 90
+    slow_statement: Span = Span(milliseconds=50)
+
+
+class BrokerSettings(Strict, frozen=True, kw_only=True):
+    """RabbitMQ."""
+
+    host: str = "127.0.0.1"
+    port: int = 5672
+    management_url: str | None = None
+    tls: bool = False
+    cafile: Path | None = None
+    vhost: str = "/"
+    queues: tuple[str, ...]
+    dead_letter_queues: tuple[str, ...] = ()
+    reader: Login
+    operator: Login | None = None
+
+
+class StorageSettings(Strict, frozen=True, kw_only=True):
+    """An object store that speaks S3."""
+
+    endpoint_url: str | None = None
+    region: str = "us-east-1"
+    cafile: Path | None = None
+    checksums: Literal["when_supported", "when_required"] = "when_supported"
+    backup_bucket: str
+    backup_prefix: str = ""
+    archive_bucket: str | None = None
+    reader: Keys = msgspec.field(default_factory=Keys)
+    operator: Keys | None = None
+
+
+class WorkersSettings(Strict, frozen=True, kw_only=True):
+    """The process manager that keeps the services' replicas."""
+
+    kind: Literal["supervisor"] = "supervisor"
+    url: str
+    processing: str = "servicio-procesamiento-inicial"
+    consolidation: str = "servicio-consolidacion"
+    queue: str
+    max_replicas: int = 8
+    connections_per_replica: int = 1
+
+
+class LogsSettings(Strict, frozen=True, kw_only=True):
+    """Where the services and the database write their logs."""
+
+    window: Span = Span(minutes=5)
+    max_bytes: Size = Size(4 * 1024**2)
+    database: tuple[str, ...] = ()
+    services: dict[str, tuple[str, ...]] = {}
+
+
+class HostsSettings(Strict, frozen=True, kw_only=True):
+    """Hosts by testinfra's addresses: ``local://``, ``ssh://user@host``."""
+
+    addresses: tuple[str, ...]
+    ssh_config: Path | None = None
+    ssh_identity_file: Path | None = None
+
+
+Permission = Literal["act", "ask", "never"]
+
+
+class PolicySettings(Strict, frozen=True, kw_only=True):
+    """May a remedy act by itself? By risk, by row, and within guards. What is not said is ``ask``."""
+
+    low: Permission = "ask"
+    medium: Permission = "ask"
+    high: Permission = "ask"
+    rows: dict[str, Permission] = {}
+    attempts: int = 3
+    attempts_window: Span = Span(hours=24)
+    cooldown: Span = Span(minutes=10)
+    max_touched: int = 8
+    max_percent: float = 100.0
+    hours: str | None = None
+
+
+class EnvironmentSettings(Strict, frozen=True, kw_only=True):
+    """One environment: its targets, its thresholds, its policy. A target left out makes its rows SKIPPED."""
+
+    database: DatabaseSettings | None = None
+    broker: BrokerSettings | None = None
+    storage: StorageSettings | None = None
+    workers: WorkersSettings | None = None
+    logs: LogsSettings | None = None
+    hosts: HostsSettings | None = None
+    limits: dict[str, dict[str, str | int | float]] = {}
+    settling: dict[str, Span] = {}
+    policy: PolicySettings = msgspec.field(default_factory=PolicySettings)
+    deadline: Span = Span(seconds=15)
+
+
+class SiteSettings(Strict, frozen=True, kw_only=True):
+    """What is true of the whole site."""
+
+    name: str = "SEP-MUSES"
+    timezone: str = "America/Mexico_City"
+    language: Literal["es", "en"] | None = None
+    environment: str | None = None
+    state: Path | None = None
+    reports: Path | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            zoneinfo.ZoneInfo(self.timezone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{self.timezone!r} is no time zone of this machine") from None
+
+
+class Settings(Strict, frozen=True, kw_only=True):
+    """The whole site file. ``file`` is where it was read from."""
+
+    site: SiteSettings = msgspec.field(default_factory=SiteSettings)
+    environments: dict[str, EnvironmentSettings]
+    file: Path | None = None
+
+    def environment(self, name: str | None = None) -> tuple[str, EnvironmentSettings]:
+        """The named environment, or the site's own choice, or the only one there is.
+
+        Raises SettingsError with the nearest name.
+        """
+        chosen = (
+            name or self.site.environment or (next(iter(self.environments)) if len(self.environments) == 1 else None)
+        )
+        if chosen is None:
+            raise SettingsError(
+                "several environments: choose one with --env or set environment", key="site.environment"
+            )
+        if chosen not in self.environments:
+            raise SettingsError(
+                f"no environment {chosen!r} (there are: {', '.join(self.environments)})",
+                file=self.file,
+                nearest=nearest_to(chosen, self.environments),
+            )
+        return chosen, self.environments[chosen]

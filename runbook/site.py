@@ -1,0 +1,82 @@
+"""What a run works with apart from its rows: the environment, its settings, and where its memory lies."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+import zoneinfo
+from dataclasses import dataclass
+from datetime import timedelta, tzinfo
+from pathlib import Path
+
+import msgspec
+
+from runbook import __version__
+from runbook.history import History
+from runbook.model import Environment, Reading
+from runbook.settings import EnvironmentSettings, Settings, Span
+
+
+@dataclass(frozen=True)
+class Site:
+    """One environment, opened for one run. ``record`` replaces the live targets by an earlier run's readings."""
+
+    environment: Environment
+    settings: EnvironmentSettings
+    zone: tzinfo
+    history: History
+    state_folder: Path
+    reports_folder: Path
+    fixing: bool = False
+    record: tuple[Reading, ...] | None = None
+
+
+def open_site(
+    settings: Settings,
+    name: str | None = None,
+    *,
+    fixing: bool = False,
+    deadline: timedelta | None = None,
+    record: tuple[Reading, ...] | None = None,
+    language: str | None = None,
+) -> Site:
+    """The chosen environment, ready for a run. Raises SettingsError for a name there is not."""
+    name, environment = settings.environment(name)
+    if deadline is not None:
+        environment = msgspec.structs.replace(environment, deadline=Span(seconds=deadline.total_seconds()))
+    state = settings.site.state or default_state_folder()
+    return Site(
+        environment=Environment(
+            site=settings.site.name,
+            name=name,
+            timezone=settings.site.timezone,
+            language=language or settings.site.language or preferred_language(),
+            host=socket.gethostname(),
+            versions={"muses-runbook": __version__, "Python": platform.python_version()},
+        ),
+        settings=environment,
+        zone=zoneinfo.ZoneInfo(settings.site.timezone),
+        history=History(None if record is not None else state / "history.sqlite", name),
+        state_folder=state,
+        reports_folder=settings.site.reports or state / "runs",
+        fixing=fixing,
+        record=record,
+    )
+
+
+def default_state_folder() -> Path:
+    """``$XDG_STATE_HOME/muses-runbook``."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "muses-runbook"
+
+
+def preferred_language() -> str:
+    """English where the locale says so, else the team's Spanish."""
+    locale = next((os.environ[n] for n in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(n)), "")
+    return "en" if locale.startswith("en") else "es"
+
+
+def asserts_are_off() -> bool:
+    """Whether this is ``python -O``: it removes asserts, and rows would turn green."""
+    return sys.flags.optimize > 0

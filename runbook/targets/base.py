@@ -1,0 +1,74 @@
+"""What every target has: a name, a reader's and an operator's identity, probes to read and operations to change."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from runbook.errors import ActionError, RunbookError
+from runbook.model import Effect, Step
+
+
+class Target:
+    """One thing that is read and changed: a database, a broker, a store, the workers, the logs, the hosts.
+
+    Constructing one connects to nothing. Probes (``@probe``) use the reader's identity and change nothing;
+    operations (``@operation``) use the operator's and are reached only through :meth:`perform`.
+    """
+
+    name: str
+    kind: ClassVar[str] = "target"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def perform(self, step: Step) -> dict[str, Any]:
+        """Do one step under the operator's identity and return what the target says after it (JSON values).
+
+        The operation compares ``step.fingerprint`` with the target as it is now and raises ActionError with
+        ``refused=True`` when it changed since the plan was made.
+        """
+        operation = self._operation(step)
+        return operation(fingerprint=step.fingerprint, **step.arguments)
+
+    def effect_of(self, step: Step) -> Effect:
+        """What the step's operation declares to do; UNKNOWN for an operation the target does not have."""
+        found = getattr(type(self), step.operation, None)
+        return getattr(found, "__effect__", Effect.UNKNOWN)
+
+    def clock_skew(self) -> timedelta | None:
+        """How far this machine's clock is off the target's; zero where the target keeps no clock that counts."""
+        return timedelta(0)
+
+    def close(self) -> None:
+        """Let go of connections. Closing twice is harmless."""
+
+    def _operation(self, step: Step) -> Callable[..., dict[str, Any]]:
+        if self.effect_of(step) is Effect.UNKNOWN:
+            raise ActionError(self.name, step.operation, "is no operation of this target", refused=True)
+        bound: Callable[..., dict[str, Any]] = getattr(self, step.operation)
+        return bound
+
+
+def operation(effect: Effect) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
+    """Make a target's method an operation: a change with a declared effect, reached only through ``perform``.
+
+    Anything it raises that is not of the error tree is wrapped as ActionError.
+    """
+
+    def declare(method: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        @functools.wraps(method)
+        def act(self: Target, **arguments: Any) -> dict[str, Any]:
+            try:
+                return method(self, **arguments)
+            except RunbookError:
+                raise
+            except Exception as error:
+                raise ActionError(self.name, method.__name__, f"{type(error).__name__}: {error}") from error
+
+        act.__effect__ = effect  # type: ignore[attr-defined]
+        return act
+
+    return declare

@@ -1,0 +1,19 @@
+"""What an identity may do at a target, as ``muses-runbook doctor`` shows it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Right(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing an identity must be able to do, whether it can, and the exact command that mends it.
+
+    ``what`` is in words of the target, ``mend`` is empty where nothing is missing to mend.
+    """
+
+    what: str
+    held: bool
+    mend: str = ""
+    identity: Literal["reader", "operator"] = "reader"
