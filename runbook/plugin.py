@@ -220,7 +220,7 @@ def _begin(session: pytest.Session, engine: Engine) -> None:
         except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:  # noqa: BLE001 - a record instead
             engine.lacks(item.row, f"{type(error).__name__}: {error}")
         finally:
-            state.teardown_exact(session.items[0])
+            state.teardown_exact(session)  # type: ignore[arg-type] - down to the session itself
 
 
 def _watch(config: pytest.Config) -> Watch:

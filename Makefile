@@ -1,0 +1,48 @@
+# Each target sets up what it needs; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types contracts all soak bench catalogue pins clean
+
+RUN := .venv/bin
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: ## Set up .venv, the lab's storage server and RabbitMQ
+	@tools/setup
+
+demo: setup ## Break a small real SEP-MUSES, check it, fix it, prove it, and leave the report
+	@$(RUN)/muses-runbook demo
+
+test: setup ## Run all tests, with coverage printed
+	$(RUN)/pytest --cov --cov-report=term:skip-covered
+
+lint: setup ## Style of the code
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+
+types: setup ## Types, strictly
+	$(RUN)/mypy
+
+contracts: setup ## The direction of imports
+	$(RUN)/lint-imports
+
+all: lint types contracts test ## Everything that must be green before a change lands
+
+soak: setup ## The long tests
+	$(RUN)/pytest -m soak -o addopts= --import-mode=importlib
+
+bench: setup ## Measure what docs/benchmarks.md states
+	$(RUN)/python -m benchmarks
+
+catalogue: setup ## Extract and compile the translations, and say what is missing
+	$(RUN)/python -m reports.catalogue extract
+	$(RUN)/python -m reports.catalogue compile
+	$(RUN)/python -m reports.catalogue check
+
+pins: ## Choose the newest packages that fit, and pin them (needs uv)
+	uv pip compile pyproject.toml requirements/build.in --extra lab --extra dev --universal --upgrade \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 --allow-unsafe \
+	    --no-config -q -o requirements/everything.txt
+
+clean: ## Take away what setup and tests made
+	rm -rf .venv .venv-storage .cache .coverage .pytest_cache .mypy_cache .ruff_cache
