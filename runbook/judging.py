@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,7 +37,7 @@ def judge(row: Row, targets: Targets, readings: Readings, overrides: Overrides) 
 def _judged(row: Row, targets: Targets, overrides: Overrides, uses: list[str]) -> Verdict:
     try:
         limits = Limits(*configured(row.threshold, row.settings, overrides))
-        row.check(**_arguments(row.targets, targets), **_limits_if_asked(row, limits))
+        row.check(**_arguments(row.targets, targets), **_limits_if_asked(row.check, limits))
     except NotConfigured as absent:
         return _plain_verdict(State.SKIPPED, absent.said)
     except RunbookError as error:
@@ -46,18 +46,18 @@ def _judged(row: Row, targets: Targets, overrides: Overrides, uses: list[str]) -
         return _plain_verdict(State.CRITICAL, verbatim(masked(str(failed) or "assertion failed")))
     except Exception as error:  # noqa: BLE001 - the row's own code
         return _plain_verdict(State.UNKNOWN, broken(error))
-    if _takes_limits(row):
+    if _takes_limits(row.check):
         return limits.verdict()
     return _passed(uses)
 
 
-def diagnose(row: Row, targets: Targets, readings: Readings) -> tuple[Finding, ...]:
+def diagnose(row: Row, targets: Targets, readings: Readings, overrides: Overrides) -> tuple[Finding, ...]:
     """Ask every probable cause at once, each on a thread of its own, in the order of declaration."""
     answers: dict[str, Finding] = {}
 
     def ask(cause: Cause) -> None:
         with reading_through(readings):
-            answers[cause.name] = _finding(cause, targets)
+            answers[cause.name] = _finding(row, cause, targets, overrides)
 
     threads = [threading.Thread(target=ask, args=(cause,), daemon=True) for cause in row.causes]
     for thread in threads:
@@ -116,9 +116,10 @@ def broken(error: Exception) -> Text:
     )
 
 
-def _finding(cause: Cause, targets: Targets) -> Finding:
+def _finding(row: Row, cause: Cause, targets: Targets, overrides: Overrides) -> Finding:
     try:
-        found = cause.diagnosis(**_arguments(cause.targets, targets))
+        limits = Limits(*configured(row.threshold, row.settings, overrides))
+        found = cause.diagnosis(**_arguments(cause.targets, targets), **_limits_if_asked(cause.diagnosis, limits))
     except RunbookError as error:
         found = Finding(proof=Proof.UNKNOWN, summary=masked_words(error.said))
     except Exception as error:  # noqa: BLE001 - the row's own code
@@ -134,12 +135,12 @@ def _arguments(names: tuple[str, ...], targets: Targets) -> dict[str, Any]:
     return {name: targets[name] for name in names}
 
 
-def _takes_limits(row: Row) -> bool:
-    return "limits" in row.check.__code__.co_varnames[: row.check.__code__.co_argcount]
+def _takes_limits(function: Callable[..., Any]) -> bool:
+    return "limits" in function.__code__.co_varnames[: function.__code__.co_argcount]
 
 
-def _limits_if_asked(row: Row, limits: Limits) -> dict[str, Limits]:
-    return {"limits": limits} if _takes_limits(row) else {}
+def _limits_if_asked(function: Callable[..., Any], limits: Limits) -> dict[str, Limits]:
+    return {"limits": limits} if _takes_limits(function) else {}
 
 
 def _passed(uses: list[str]) -> Verdict:

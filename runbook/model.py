@@ -215,6 +215,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision | None = None
     actions: tuple[Action, ...] = ()
     verification: Verification | None = None
+    person: Text | None = None
     breached_since: datetime | None = None
     trend: tuple[tuple[datetime, float], ...] = ()
     trend_unit: str = ""

@@ -11,13 +11,14 @@ import secrets
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pytest
 
 from runbook import site_file
-from runbook.engine import Engine, Listener
+from runbook.engine import Engine
 from runbook.errors import RunbookError
+from runbook.job import Listener
 from runbook.model import Action, Record, Run, State, Step, final, worst
 from runbook.rows import Row, lost
 from runbook.site import Site, asserts_are_off, open_site
@@ -78,7 +79,7 @@ class Alone:
     def verifying(self, row: str) -> None:
         """Say nothing."""
 
-    def ask(self, record: Record) -> bool | None:
+    def ask(self, row: str) -> bool | None:
         """Nobody is there."""
         return None
 
@@ -220,7 +221,7 @@ def _begin(session: pytest.Session, engine: Engine) -> None:
         except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:  # noqa: BLE001 - a record instead
             engine.lacks(item.row, f"{type(error).__name__}: {error}")
         finally:
-            state.teardown_exact(session)  # type: ignore[arg-type] - down to the session itself
+            state.teardown_exact(cast(pytest.Item, session))  # down to the session itself
 
 
 def _watch(config: pytest.Config) -> Watch:

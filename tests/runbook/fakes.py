@@ -131,8 +131,8 @@ class Quiet:
     def verifying(self, row: str) -> None:
         self.said.append(f"verifying {row}")
 
-    def ask(self, record: Any) -> bool | None:
-        self.said.append(f"ask {record.row}")
+    def ask(self, row: str) -> bool | None:
+        self.said.append(f"ask {row}")
         return self.answer
 
 
