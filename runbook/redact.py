@@ -16,11 +16,11 @@ from runbook.text import Text
 
 _CURP = re.compile(r"\b[A-Z][AEIOUX][A-Z]{2}\d{6}[A-Z]{6}[A-Z\d]\d\b", re.IGNORECASE)
 _RFC = re.compile(r"\b[A-ZÑ&]{3,4}\d{6}[A-Z\d]{2}[A\d]\b", re.IGNORECASE)
-_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]+(?:\.[\w-]+)+")
 _TELEPHONE = re.compile(r"(?<![\w.+-])\+?(?:52[\s-]?)?(?:\(\d{2,3}\)|\d{2,3})[\s-]\d{3,4}[\s-]\d{4}(?![\w-])")
-_URL_PASSWORD = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(?P<before>(?<![a-z0-9+.-])[a-z0-9+.-]++://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
 _NAMED_SECRET = re.compile(
-    r"(?P<before>\b[\w-]*(?:passw(?:or)?d|contraseñ?a|secret(?:[_-]?(?:access)?[_-]?key)?|api[_-]?key|token)"
+    r"(?P<before>(?:passw(?:or)?d|contraseñ?a|secret(?:[_-]?(?:access)?[_-]?key)?|api[_-]?key|token)"
     r"[\"']?\s*[=:]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&}\"']+)",
     re.IGNORECASE,
 )
@@ -30,7 +30,7 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-
 _NAMED_PERSON = re.compile(
     r"(?P<before>[\"']?\b(?P<key>nombre(?:s|_completo)?|(?:primer|segundo)_apellido|apellido_(?:paterno|materno)"
     r"|telefono(?:_\w+)?|correo(?:_\w+)?|domicilio|direccion|calle|curp(?:_\w+)?|rfc)\b[\"']?\s*[=:]\s*)"
-    r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s,;}\"'‹]+)",
+    r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'[^']*'|(?!\$\d)[^\s,;}\"'‹]+)",  # ``curp = $1`` of a statement holds no datum
     re.IGNORECASE,
 )
 _PERSONAL_KEY = re.compile(

@@ -1,6 +1,6 @@
 """Find and read the site file: one TOML file, with environment variables on top.
 
-It is looked for in ``$MUSES_RUNBOOK_SETTINGS``, the working folder (``muses-runbook.toml``),
+It is looked for in ``$MUSES_RUNBOOK_SETTINGS``, the working folder (``muses-runbook.toml``, a lab's ``.lab/site.toml``),
 ``$XDG_CONFIG_HOME/muses-runbook/settings.toml`` and ``/etc/muses-runbook/settings.toml``, in that order; the first
 that exists is the only one read. ``MUSES_RUNBOOK__ENVIRONMENTS__PROD__DATABASE__HOST=db1`` overrides one key.
 """
@@ -23,6 +23,8 @@ from runbook.settings import Settings, Size, Span
 from runbook.units import parse_duration, parse_size
 
 FILE_NAME = "muses-runbook.toml"
+#: The lab in the working folder: before the machine's own file, so that practice never reaches production.
+LAB = Path(".lab/site.toml")
 VARIABLE = "MUSES_RUNBOOK_SETTINGS"
 OVERRIDE = "MUSES_RUNBOOK__"
 
@@ -50,6 +52,7 @@ def find(variables: Mapping[str, str] | None = None) -> Path:
     config = Path(variables.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     places = (
         Path(FILE_NAME),
+        LAB,
         config / "muses-runbook" / "settings.toml",
         Path("/etc/muses-runbook/settings.toml"),
     )

@@ -85,17 +85,18 @@ def check(
     site = open_site(site_file.load(settings), env, fixing=fix, deadline=deadline, record=record, language=lang)
     chosen = catalogue.chosen_rows(rows)
     catalogue.prove_overrides(site.settings)
-    board = reports.board(site.environment, quiet=quiet or as_json)
-    watch = Watching(site, board, chosen)
-    run = _driven(watch, keyword, marks)
-    folder = output or site.reports_folder / run.id
-    unwritten = _could_not_write(reports, run, folder, formats or FORMATS)
-    if as_json:
-        sys.stdout.buffer.write(reports.canonical.dump(run) + b"\n")
-    else:
-        board.finished(run, None if unwritten else folder)
+    language = reports.speaking(site.environment)
+    with reports.board(language, sys.stderr if as_json else sys.stdout, quiet=quiet or as_json) as board:
+        watch = Watching(site, board, chosen)
+        run = _driven(watch, keyword, marks)
+        folder = output or site.reports_folder / run.id
+        files = _written(reports, run, folder, formats or FORMATS, language)
+        if as_json:
+            sys.stdout.buffer.write(reports.render(run, "json", language))
+        else:
+            board.finished(run, files)
     unkept = record is None and _could_not_keep(site, run, folder)
-    return _exit_code(run, unwritten or unkept)
+    return _exit_code(run, files is None or unkept)
 
 
 class Watching:
@@ -103,6 +104,7 @@ class Watching:
 
     def __init__(self, site: Site, board: Any, chosen: tuple[Row, ...]) -> None:
         self.site, self._board, self._chosen = site, board, chosen
+        self._records: dict[str, Record] = {}
         self.outcome: Run | None = None
 
     def collected(self, rows: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -115,6 +117,7 @@ class Watching:
 
     def judged(self, record: Record) -> None:
         """Show a row's verdict."""
+        self._records[record.row] = record
         self._board.judged(record)
 
     def acting(self, step: Step) -> None:
@@ -129,11 +132,10 @@ class Watching:
         """Show that the fix is being proven."""
         self._board.verifying(row)
 
-    def ask(self, record: Record) -> bool | None:
+    def ask(self, row: str) -> bool | None:
         """Ask the person at the terminal; None where there is none."""
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            return None
-        return bool(self._board.ask(record))
+        answer: bool | None = self._board.ask(self._records[row])
+        return answer
 
     def finished(self, run: Run) -> None:
         """Keep the outcome for the reports."""
@@ -169,14 +171,16 @@ def _readings_of(file: Path) -> tuple[Reading, ...]:
     return run.readings
 
 
-def _could_not_write(reports: Any, run: Run, folder: Path, formats: tuple[str, ...]) -> bool:
-    """Write the reports; whether something could not be written (which is said, and hides no record)."""
+def _written(
+    reports: Any, run: Run, folder: Path, formats: tuple[str, ...], language: Any
+) -> dict[str, Path] | None:
+    """Write the reports; None where something could not be written (which is said, and hides no record)."""
     try:
-        reports.write(run, folder, formats, reports.language_of(run))
+        files: dict[str, Path] = reports.write(run, folder, formats, language)
     except ReportError as error:
         click.echo(f"muses-runbook: {told(error.said)}", err=True)
-        return True
-    return False
+        return None
+    return files
 
 
 def _could_not_keep(site: Site, run: Run, folder: Path) -> bool:

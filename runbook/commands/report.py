@@ -31,7 +31,7 @@ def report(
     folder = Path(run) if Path(run).is_dir() else _folder_of(run, settings, env)
     reports = importlib.import_module("reports")
     stored = reports.read(folder)
-    written = reports.write(stored, output or folder, formats or FORMATS, reports.language_of(stored, lang))
+    written = reports.write(stored, output or folder, formats or FORMATS, reports.speaking(stored.environment, lang))
     for path in written.values():
         click.echo(path)
 

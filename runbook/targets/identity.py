@@ -16,4 +16,4 @@ def revealed(target: str, secret: Secret | None) -> str | None:
     try:
         return secret.reveal()
     except SettingsError as error:
-        raise ProbeError(target, ProbeFailure.DENIED, error.message) from error
+        raise ProbeError(target, ProbeFailure.DENIED, error.said) from error

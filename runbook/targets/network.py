@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from runbook.errors import ProbeError, ProbeFailure
+from runbook.text import Text, text
 
 _BY_ERRNO = {
     errno.ECONNREFUSED: ProbeFailure.REFUSED,
@@ -28,14 +29,6 @@ _BY_ERRNO = {
     errno.EACCES: ProbeFailure.DENIED,
     errno.EPERM: ProbeFailure.DENIED,
 }
-_WORDS = {
-    ProbeFailure.REFUSED: "no connection to {where}",
-    ProbeFailure.SILENT: "{where} gave no answer in time",
-    ProbeFailure.DENIED: "access to {where} is denied",
-    ProbeFailure.TLS: "no TLS with {where}",
-    ProbeFailure.DNS: "the name of {where} is not known",
-    ProbeFailure.BROKEN: "{where} did not answer as expected",
-}
 
 
 def failure_of(error: BaseException) -> ProbeFailure:
@@ -46,15 +39,33 @@ def failure_of(error: BaseException) -> ProbeFailure:
 def unreachable(target: str, where: str, error: BaseException) -> ProbeError:
     """The ProbeError that a failed exchange with ``where`` (an address a person knows) amounts to."""
     kind = failure_of(error)
-    return ProbeError(target, kind, f"{_WORDS[kind].format(where=where)} ({_detail(error)})")
+    return ProbeError(target, kind, _said(kind, where, _detail(error)))
 
 
 def tls_context(cafile: os.PathLike[str] | None) -> ssl.SSLContext:
     """A context that verifies the server against ``cafile``, or the machine's own authorities.
 
-    Raises OSError (or its subclass ssl.SSLError) when the file cannot be used.
+    Raises ssl.SSLError when the file cannot be used.
     """
-    return ssl.create_default_context(cafile=None if cafile is None else os.fspath(cafile))
+    try:
+        return ssl.create_default_context(cafile=None if cafile is None else os.fspath(cafile))
+    except OSError as error:
+        raise ssl.SSLError(error.errno, f"{cafile}: {error.strerror}") from error
+
+
+def _said(kind: ProbeFailure, where: str, detail: str) -> Text:
+    match kind:
+        case ProbeFailure.REFUSED:
+            return text("no connection to {where} ({detail})", where=where, detail=detail)
+        case ProbeFailure.SILENT:
+            return text("{where} gave no answer in time", where=where)
+        case ProbeFailure.DENIED:
+            return text("access to {where} is denied ({detail})", where=where, detail=detail)
+        case ProbeFailure.TLS:
+            return text("no TLS with {where} ({detail})", where=where, detail=detail)
+        case ProbeFailure.DNS:
+            return text("the host name of {where} is not known ({detail})", where=where, detail=detail)
+    return text("{where} did not answer as expected ({detail})", where=where, detail=detail)
 
 
 def _kind(error: BaseException) -> ProbeFailure | None:
@@ -85,7 +96,7 @@ def _layers(error: BaseException) -> Iterator[BaseException]:
 
 
 def _inside(layer: BaseException) -> list[object]:
-    """Where drivers keep what they caught: the chain, arguments, urllib3's reason, pika's exception, botocore's kwargs."""
+    """Where drivers keep what they caught: arguments, reason (urllib3), exception (pika), kwargs (botocore)."""
     named = [getattr(layer, name, None) for name in ("__cause__", "reason", "exception", "__context__")]
     words = getattr(layer, "kwargs", None)
     return [*layer.args, *named, *(words.values() if isinstance(words, dict) else ())]
@@ -95,7 +106,7 @@ def _detail(error: BaseException) -> str:
     """The innermost reason in the system's words, or the name of the exception's class."""
     for layer in _layers(error):
         if isinstance(layer, ssl.SSLError):
-            return layer.reason or type(layer).__name__
+            return getattr(layer, "reason", None) or layer.strerror or type(layer).__name__
         if isinstance(layer, OSError) and layer.strerror:
             return layer.strerror
     return type(error).__name__

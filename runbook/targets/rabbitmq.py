@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal
 
@@ -13,10 +12,12 @@ from runbook.probes import probe
 from runbook.settings import BrokerSettings
 from runbook.targets import rabbitmq_amqp as amqp
 from runbook.targets.base import Target
-from runbook.targets.rabbitmq_api import ChannelOf, ConsumerRow, ManagementApi, QueueRow, Traffic
+from runbook.targets.rabbitmq_api import ManagementApi
 from runbook.targets.rabbitmq_rights import rights_of
-from runbook.targets.rates import Samples, rise, slope, span
+from runbook.targets.rabbitmq_rows import ConsumerRow, QueueRow
+from runbook.targets.rates import Samples, slope, span
 from runbook.targets.rights import Right
+from runbook.text import text
 
 #: The time over which growth is fitted unless the row says otherwise.
 WINDOW = timedelta(seconds=60)
@@ -88,7 +89,8 @@ class Broker(Target):
         if watched:
             return self._named(self._settings.queues, window)
         with self._api() as api:
-            return tuple(_from_api(row) for row in api.queues(window) if row.messages is not None)
+            rows = api.queues(window)
+        return self._completed(rows)
 
     @probe(needs="RabbitMQ user tag monitoring")
     def dead_letters(self, window: timedelta = WINDOW) -> tuple[Queue, ...]:
@@ -107,7 +109,7 @@ class Broker(Target):
     def consumers(self) -> tuple[Consumer, ...]:
         """The consumers of the watched queues; empty when nobody consumes. Needs the management API."""
         with self._api() as api:
-            found = [(q, row) for q in self._settings.queues for row in self._absent(q, lambda: api.consumers(q))]
+            found = [(queue, row) for queue in self._settings.queues for row in api.consumers(queue)]
             held = {row.name: row.messages_unacknowledged for row in api.channels()}
             names = {row.name: row.user_provided_name for row in api.connections()}
         return tuple(_consumer(queue, row, held, names) for queue, row in found)
@@ -141,22 +143,97 @@ class Broker(Target):
         return self._given
 
     def _api(self) -> ManagementApi:
-        if self._settings.management_url is None:
+        url = self._settings.management_url
+        if url is None:
             raise NotConfigured(self.name, f"{self._setting}.management_url")
-        return ManagementApi(self.name, self._settings, self._settings.reader)
+        return ManagementApi(self.name, url, self._settings, self._settings.reader)
 
     def _named(self, queues: tuple[str, ...], window: timedelta) -> tuple[Queue, ...]:
         if self._settings.management_url is None:
             return self._sampled(queues)
         try:
             with self._api() as api:
-                rows = [self._absent(name, lambda: api.queue(name, window)) for name in queues]
+                rows = tuple(api.queue(name, window) for name in queues)
         except ProbeError as error:
             if not _api_is_off(error):
                 raise
             return self._sampled(queues)
-        found = tuple(_from_api(row) for row in rows if row.messages is not None)
-        blind = tuple(row.name for row in rows if row.messages is None)
-        return (*found, *(self._sampled(blind) if blind else ()))
+        return self._completed(rows)
 
-    def _absent[T](self, queue: str, ask: Callable[[], T]) -> T: ...
+    def _completed(self, rows: tuple[QueueRow, ...]) -> tuple[Queue, ...]:
+        """What the API has no statistics of (some seconds after the broker's start) is asked by AMQP."""
+        blind = tuple(row.name for row in rows if not row.has_statistics)
+        by_amqp = {queue.name: queue for queue in self._unseen(blind)}
+        return tuple(by_amqp.get(row.name) or _from_api(row) for row in rows)
+
+    def _unseen(self, queues: tuple[str, ...]) -> tuple[Queue, ...]:
+        try:
+            return self._sampled(queues) if queues else ()
+        except ProbeError as error:
+            said = text(
+                "the broker has no statistics of {queues} yet; by AMQP: {reason}",
+                queues=", ".join(queues),
+                reason=error,
+            )
+            raise ProbeError(self.name, ProbeFailure.BLIND, said) from error
+
+    def _sampled(self, queues: tuple[str, ...]) -> tuple[Queue, ...]:
+        seen = amqp.depths(self.name, self._settings, self._settings.reader, queues)
+        return tuple(_from_amqp(queue, *seen[queue]) for queue in queues)
+
+
+def _api_is_off(error: ProbeError) -> bool:
+    """Nobody listens there, or what does is not the management plugin."""
+    return error.kind is ProbeFailure.REFUSED or (error.kind is ProbeFailure.BROKEN and error.code == "404")
+
+
+def _from_api(row: QueueRow) -> Queue:
+    samples = row.messages_details.known(row.moments)
+    return Queue(
+        name=row.name,
+        messages=row.messages or 0,
+        ready=row.messages_ready or 0,
+        unacknowledged=row.messages_unacknowledged,
+        consumers=len(row.consumer_details),
+        arrival_rate=row.arrivals,
+        acknowledge_rate=row.departures,
+        growth_per_minute=_per_minute(slope(samples)),
+        window=span(samples),
+        samples=samples,
+    )
+
+
+def _from_amqp(name: str, first: amqp.Depth, last: amqp.Depth) -> Queue:
+    samples = ((first.at, first.ready), (last.at, last.ready))
+    return Queue(
+        name=name,
+        messages=last.ready,
+        ready=last.ready,
+        unacknowledged=None,
+        consumers=last.consumers,
+        growth_per_minute=_per_minute(slope(samples)),
+        window=span(samples),
+        samples=samples,
+        source="amqp",
+    )
+
+
+def _consumer(queue: str, row: ConsumerRow, held: dict[str, int | None], names: dict[str, str]) -> Consumer:
+    channel = row.channel
+    return Consumer(
+        queue=queue,
+        tag=row.consumer_tag,
+        connection=channel.connection_name,
+        user=channel.user,
+        client=names.get(channel.connection_name) or f"{channel.peer_host}:{channel.peer_port}",
+        prefetch=row.prefetch_count,
+        unacknowledged=held.get(channel.name),
+    )
+
+
+def _per_minute(rate: float | None) -> float | None:
+    return None if rate is None else rate * 60
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -16,15 +16,18 @@ from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import BrokerSettings, Login
 from runbook.targets.identity import revealed
 from runbook.targets.network import tls_context, unreachable
+from runbook.targets.rabbitmq_api import no_queue
+from runbook.text import text
 
 if TYPE_CHECKING:
-    from pika import BlockingConnection, ConnectionParameters
+    from pika import ConnectionParameters
     from pika.adapters.blocking_connection import BlockingChannel
 
 #: Seconds for the connection and the whole handshake.
 PATIENCE = 2.5
 #: Seconds between the two samples of a growth.
 PAUSE = 1.0
+_NOT_FOUND = 404
 
 # pika reports each failure to its logger before it raises it; without this Python would print that to a person.
 logging.getLogger("pika").addHandler(logging.NullHandler())
@@ -60,31 +63,29 @@ def _depth(target: str, settings: BrokerSettings, channel: BlockingChannel, queu
     try:
         answer = channel.queue_declare(queue, passive=True).method
     except ChannelClosedByBroker as error:
-        raise _closed(target, error.reply_code, f"queue {queue!r} in virtual host {settings.vhost!r}") from error
+        if error.reply_code == _NOT_FOUND:
+            raise no_queue(target, queue, settings.vhost) from error
+        said = text("AMQP tells nothing of queue {queue} ({code})", queue=queue, code=error.reply_code)
+        raise ProbeError(target, ProbeFailure.BROKEN, said, code=str(error.reply_code)) from error
     return Depth(datetime.now(UTC), answer.message_count, answer.consumer_count)
 
 
 @contextmanager
 def _channel(target: str, settings: BrokerSettings, login: Login) -> Iterator[BlockingChannel]:
+    from pika import BlockingConnection
+    from pika.adapters.utils.connection_workflow import AMQPConnectorException
     from pika.exceptions import AMQPError
 
-    connection: BlockingConnection | None = None
-    where = f"AMQP at {settings.host}:{settings.port}"
+    failures = (AMQPError, AMQPConnectorException, OSError)
     try:
-        connection = _connected(target, settings, login)
-        yield connection.channel()
-    except (AMQPError, OSError) as error:
-        raise _failed(target, where, settings, login, error) from error
-    finally:
-        if connection is not None and connection.is_open:
-            with suppress(AMQPError, OSError):
+        connection = BlockingConnection(_parameters(target, settings, login))
+        try:
+            yield connection.channel()
+        finally:
+            with suppress(*failures):
                 connection.close()
-
-
-def _connected(target: str, settings: BrokerSettings, login: Login) -> BlockingConnection:
-    from pika import BlockingConnection
-
-    return BlockingConnection(_parameters(target, settings, login))
+    except failures as error:
+        raise _failed(target, settings, login, error) from error
 
 
 def _parameters(target: str, settings: BrokerSettings, login: Login) -> ConnectionParameters:
@@ -106,42 +107,33 @@ def _parameters(target: str, settings: BrokerSettings, login: Login) -> Connecti
     )
 
 
-def _failed(target: str, where: str, settings: BrokerSettings, login: Login, error: Exception) -> ProbeError:
+def _failed(target: str, settings: BrokerSettings, login: Login, error: Exception) -> ProbeError:
     from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
-    from pika.exceptions import (
-        AMQPHeartbeatTimeout,
-        AuthenticationError,
-        ConnectionClosedByBroker,
-        ProbableAccessDeniedError,
-        ProbableAuthenticationError,
-    )
+    from pika.exceptions import AMQPHeartbeatTimeout, ProbableAccessDeniedError, ProbableAuthenticationError
 
+    where = f"amqp://{settings.host}:{settings.port}"
     match error:
-        case ConnectionClosedByBroker() | ProbableAuthenticationError() | ProbableAccessDeniedError():
-            return _closed(target, _reply_code(error), _access(settings, login))
-        case AuthenticationError():
-            return ProbeError(target, ProbeFailure.DENIED, f"{where}: no common way to log in")
+        case ProbableAuthenticationError():
+            said = text(
+                "{where} denies user {user}: its password is wrong, or there is no such user",
+                where=where,
+                user=login.user,
+            )
+            return ProbeError(target, ProbeFailure.DENIED, said)
+        case ProbableAccessDeniedError():
+            said = text(
+                "{where} denies user {user} the virtual host {vhost}; mend with: {command}",
+                where=where,
+                user=login.user,
+                vhost=settings.vhost,
+                command=permission(settings, login),
+            )
+            return ProbeError(target, ProbeFailure.DENIED, said)
         case AMQPHeartbeatTimeout() | AMQPConnectorStackTimeout():
-            return ProbeError(target, ProbeFailure.SILENT, f"{where} gave no answer in time")
+            return unreachable(target, where, TimeoutError())
     return unreachable(target, where, error)
 
 
-def _access(settings: BrokerSettings, login: Login) -> str:
-    user, vhost = login.user, settings.vhost
-    return (
-        f"user {user} in virtual host {vhost!r}: its password is wrong or it has no permission there; mend with:"
-        f" rabbitmqctl set_permissions -p {vhost} {user} '^$' '^$' '^$'"
-    )
-
-
-def _reply_code(error: Exception) -> int | None:
-    code = error.args[0] if error.args else None
-    return code if isinstance(code, int) else None
-
-
-def _closed(target: str, code: int | None, what: str) -> ProbeError:
-    """The broker's own reply codes: 403 is no access, 404 not found, 530 not allowed into the virtual host."""
-    kinds = {403: ProbeFailure.DENIED, 404: ProbeFailure.ABSENT, 530: ProbeFailure.DENIED}
-    kind = kinds.get(code or 0, ProbeFailure.BROKEN)
-    words = {ProbeFailure.DENIED: "AMQP denies", ProbeFailure.ABSENT: "there is no"}
-    return ProbeError(target, kind, f"{words.get(kind, 'AMQP failed on')} {what}", code=str(code))
+def permission(settings: BrokerSettings, login: Login) -> str:
+    """The command that lets a user into the virtual host without letting it read, write or configure anything."""
+    return f"rabbitmqctl set_permissions -p {settings.vhost} {login.user} '^$' '^$' '^$'"

@@ -7,9 +7,8 @@ requests of a reading.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -18,7 +17,8 @@ from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import BrokerSettings, Login
 from runbook.targets.identity import revealed
 from runbook.targets.network import tls_context, unreachable
-from runbook.targets.rates import Samples
+from runbook.targets.rabbitmq_rows import ChannelRow, ConnectionRow, ConsumerRow, QueueRow, Whoami
+from runbook.text import text
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -27,102 +27,9 @@ T = TypeVar("T")
 
 #: Seconds that a connection, and each read of an answer, may take.
 PATIENCE = 2.5
-#: RabbitMQ collects statistics every five seconds; finer samples would only repeat the last one.
-COLLECTED_EVERY = timedelta(seconds=5)
-
-
-class Sample(msgspec.Struct, frozen=True):
-    """One value at one time (milliseconds since 1970)."""
-
-    sample: float
-    timestamp: int
-
-
-class Series(msgspec.Struct, frozen=True):
-    """The samples of one number, newest first as the API gives them; none where statistics are off."""
-
-    samples: tuple[Sample, ...] = ()
-
-    def known(self, moments: set[int]) -> Samples:
-        """Oldest first, only at moments from which the queue's statistics are real."""
-        kept = (s for s in reversed(self.samples) if s.timestamp in moments)
-        return tuple((datetime.fromtimestamp(s.timestamp / 1000, UTC), round(s.sample)) for s in kept)
-
-
-class Traffic(msgspec.Struct, frozen=True):
-    """What went in and out of a queue; a part is absent until it happened once."""
-
-    publish_details: Series = Series()
-    ack_details: Series = Series()
-    deliver_no_ack_details: Series = Series()
-    get_no_ack_details: Series = Series()
-
-
-class ChannelOf(msgspec.Struct, frozen=True):
-    """Where a consumer sits."""
-
-    name: str = ""
-    connection_name: str = ""
-    user: str = ""
-    peer_host: str | None = None
-    peer_port: int | None = None
-
-
-class ConsumerRow(msgspec.Struct, frozen=True):
-    """One consumer of a queue."""
-
-    consumer_tag: str
-    channel_details: ChannelOf | list[Any] = ChannelOf()
-    prefetch_count: int = 0
-    activity_status: str = "up"
-
-
-class QueueRow(msgspec.Struct, frozen=True):
-    """One queue. ``messages`` is None until the broker has statistics of it."""
-
-    name: str
-    state: str = "running"
-    messages: int | None = None
-    messages_ready: int | None = None
-    messages_unacknowledged: int | None = None
-    messages_details: Series = Series()
-    reductions_details: Series = Series()
-    message_stats: Traffic | list[Any] = Traffic()
-    consumer_details: tuple[ConsumerRow, ...] = ()
-
-    @property
-    def moments(self) -> set[int]:
-        """When the queue's statistics are real: its process has worked (reductions) by then.
-
-        The API fills the time before its first statistics with zeros: after a restart of the broker an old backlog
-        would seem to have come in within one interval. It also repeats the last value for the interval not over yet.
-        """
-        return {s.timestamp for s in self.reductions_details.samples if s.sample > 0}
-
-
-class ChannelRow(msgspec.Struct, frozen=True):
-    """One channel; ``messages_unacknowledged`` is None until the broker has statistics of it."""
-
-    name: str = ""
-    messages_unacknowledged: int | None = None
-
-
-class ConnectionRow(msgspec.Struct, frozen=True):
-    """One client's connection; ``connected_at`` in milliseconds since 1970."""
-
-    name: str = ""
-    user: str = ""
-    user_provided_name: str = ""
-    state: str = ""
-    channels: int = 0
-    connected_at: int | None = None
-
-
-class Whoami(msgspec.Struct, frozen=True):
-    """The user that asks, and its tags (one string with commas before RabbitMQ 3.9)."""
-
-    name: str
-    tags: list[str] | str
+#: RabbitMQ collects statistics every five seconds unless told otherwise: less than three of them show no slope.
+SHORTEST_WINDOW = timedelta(seconds=15)
+_SERIES = ("lengths", "msg_rates", "data_rates")
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -133,11 +40,9 @@ class _Refusal(msgspec.Struct, frozen=True):
 class ManagementApi:
     """One connection to the API as one user; closed at the end of the ``with`` block."""
 
-    def __init__(self, target: str, settings: BrokerSettings, login: Login) -> None:
-        assert settings.management_url is not None
-        self._target, self._login = target, login
-        self._url = urlsplit(settings.management_url)
-        self._vhost = quote(settings.vhost, safe="")
+    def __init__(self, target: str, url: str, settings: BrokerSettings, login: Login) -> None:
+        self.target, self._url, self._login = target, urlsplit(url), login
+        self._vhost, self._quoted = settings.vhost, quote(settings.vhost, safe="")
         self._cafile = settings.cafile
         self._connection: HTTPConnection | None = None
 
@@ -151,7 +56,7 @@ class ManagementApi:
     @property
     def address(self) -> str:
         """Where the API is, for people: without user and password."""
-        return f"the management API at {self._url.scheme}://{self._url.hostname}:{self._port}"
+        return f"{self._url.scheme}://{self._url.hostname}:{self._port}"
 
     def whoami(self) -> Whoami:
         """The user that asks."""
@@ -159,16 +64,15 @@ class ManagementApi:
 
     def queue(self, name: str, window: timedelta) -> QueueRow:
         """One queue of the virtual host with its samples over the window. Raises ProbeError(ABSENT) without it."""
-        return self._get(f"queues/{self._vhost}/{quote(name, safe='')}", QueueRow, **_sampled(window))
+        return self._queue(name, **_sampled(window))
 
     def queues(self, window: timedelta) -> tuple[QueueRow, ...]:
         """Every queue of the virtual host: costly on a broker with thousands."""
-        return self._get(f"queues/{self._vhost}", tuple[QueueRow, ...], **_sampled(window))
+        return self._get(f"queues/{self._quoted}", tuple[QueueRow, ...], **_sampled(window))
 
     def consumers(self, queue: str) -> tuple[ConsumerRow, ...]:
         """The consumers of one queue."""
-        path = f"queues/{self._vhost}/{quote(queue, safe='')}"
-        return self._get(path, QueueRow, columns="name,consumer_details").consumer_details
+        return self._queue(queue, columns="name,consumer_details").consumer_details
 
     def channels(self) -> tuple[ChannelRow, ...]:
         """The channels of the virtual host."""
@@ -178,24 +82,31 @@ class ManagementApi:
         """The connections to the virtual host."""
         return self._listed("connections", ConnectionRow)
 
+    def _queue(self, name: str, **query: str) -> QueueRow:
+        try:
+            return self._get(f"queues/{self._quoted}/{quote(name, safe='')}", QueueRow, **query)
+        except ProbeError as error:
+            if error.kind is not ProbeFailure.ABSENT:
+                raise
+            raise no_queue(self.target, name, self._vhost) from error
+
     def _listed(self, what: str, kind: type[T]) -> tuple[T, ...]:
         columns = ",".join(field.name for field in msgspec.structs.fields(kind))  # type: ignore[arg-type]
-        return self._get(f"vhosts/{self._vhost}/{what}", tuple[kind, ...], columns=columns)  # type: ignore[valid-type]
+        return self._get(f"vhosts/{self._quoted}/{what}", tuple[kind, ...], columns=columns)  # type: ignore[valid-type]
 
     @property
     def _port(self) -> int:
         return self._url.port or (443 if self._url.scheme == "https" else 80)
 
-    def _get(self, path: str, kind: Callable[..., T] | type[T], **query: str) -> T:
+    def _get(self, path: str, kind: type[T], **query: str) -> T:
         status, body = self._exchange(f"{self._url.path.rstrip('/')}/api/{path}?{urlencode(query)}")
         if status != 200:
-            raise self._refused(path, status, body)
+            raise self._refused(status, body)
         try:
-            return msgspec.json.decode(body, type=kind)  # type: ignore[arg-type]
+            return msgspec.json.decode(body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ProbeError(
-                self._target, ProbeFailure.BROKEN, f"{self.address} answered something else than RabbitMQ's JSON"
-            ) from error
+            said = text("{where} answered something else than RabbitMQ's JSON", where=self.address)
+            raise ProbeError(self.target, ProbeFailure.BROKEN, said) from error
 
     def _exchange(self, path: str) -> tuple[int, bytes]:
         from http.client import HTTPException
@@ -207,7 +118,7 @@ class ManagementApi:
             answer = self._connection.getresponse()
             return answer.status, answer.read()
         except (OSError, HTTPException) as error:
-            raise unreachable(self._target, self.address, error) from error
+            raise unreachable(self.target, self.address, error) from error
 
     def _connect(self) -> HTTPConnection:
         from http.client import HTTPConnection, HTTPSConnection
@@ -219,36 +130,43 @@ class ManagementApi:
         return HTTPConnection(host, self._port, timeout=PATIENCE)
 
     def _authorization(self) -> str:
-        password = revealed(self._target, self._login.password) or ""
+        password = revealed(self.target, self._login.password) or ""
         return "Basic " + base64.b64encode(f"{self._login.user}:{password}".encode()).decode()
 
-    def _refused(self, path: str, status: int, body: bytes) -> ProbeError:
+    def _refused(self, status: int, body: bytes) -> ProbeError:
         """The API gives its reason in JSON; what has none is another server, or the plugin is off."""
         try:
             reason = msgspec.json.decode(body, type=_Refusal).reason
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return ProbeError(self._target, ProbeFailure.BROKEN, f"{self.address} answered {status}", code=str(status))
+            said = text("{where} is no management API of RabbitMQ (HTTP {status})", where=self.address, status=status)
+            return ProbeError(self.target, ProbeFailure.BROKEN, said, code=str(status))
         if status in (401, 403):
             return self._denied(status, reason)
         kind = ProbeFailure.ABSENT if status == 404 else ProbeFailure.BROKEN
-        return ProbeError(self._target, kind, f"{self.address} answered {status}: {reason}", code=str(status))
+        said = text("{where} answered {status}: {reason}", where=self.address, status=status, reason=reason)
+        return ProbeError(self.target, kind, said, code=str(status))
 
     def _denied(self, status: int, reason: str) -> ProbeError:
-        user = self._login.user
-        message = (
-            f"{self.address} denies user {user} ({status}: {reason}): its password is wrong or it lacks the tag"
-            f" monitoring; mend with: rabbitmqctl set_user_tags {user} monitoring"
+        said = text(
+            "{where} denies user {user} ({reason}): its password is wrong, or it lacks the tag monitoring;"
+            " mend with: {command}",
+            where=self.address,
+            user=self._login.user,
+            reason=reason,
+            command=f"rabbitmqctl set_user_tags {self._login.user} monitoring",
         )
-        return ProbeError(self._target, ProbeFailure.DENIED, message, code=str(status))
+        return ProbeError(self.target, ProbeFailure.DENIED, said, code=str(status))
+
+
+def no_queue(target: str, queue: str, vhost: str) -> ProbeError:
+    """A watched queue that is not there: an error, never an empty queue."""
+    said = text("there is no queue {queue} in virtual host {vhost}", queue=queue, vhost=vhost)
+    return ProbeError(target, ProbeFailure.ABSENT, said, code="404")
 
 
 def _sampled(window: timedelta) -> dict[str, str]:
+    """The query for a queue with its samples: lengths, traffic, and (``data_rates``) the work of its process."""
     columns = ",".join(QueueRow.__struct_fields__)
-    age = str(round(max(window, 3 * COLLECTED_EVERY).total_seconds()))
-    step = str(round(COLLECTED_EVERY.total_seconds()))
-    spans = {
-        f"{what}_{of}": value
-        for what in ("lengths", "msg_rates", "data_rates")
-        for of, value in (("age", age), ("incr", step))
-    }
-    return {"columns": columns, **spans}
+    age = str(round(max(window, SHORTEST_WINDOW).total_seconds()))
+    ages = {f"{what}_age": age for what in _SERIES}
+    return {"columns": columns, **ages, **{f"{what}_incr": "1" for what in _SERIES}}

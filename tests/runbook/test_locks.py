@@ -11,7 +11,13 @@ import pytest
 from runbook.errors import LockError
 from runbook.locks import acting_on
 
-HOLD = "import sys, pathlib; from runbook.locks import acting_on\nwith acting_on('e', pathlib.Path(sys.argv[1])):\n print('held', flush=True); sys.stdin.read()"
+HOLD = """
+import sys, pathlib
+from runbook.locks import acting_on
+with acting_on("e", pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_a_second_run_is_refused_by_name_and_a_killed_one_lets_go(tmp_path: Path) -> None:

@@ -80,7 +80,9 @@ def test_rows_are_selected_as_tests_are(desk: pytest.Pytester, selection: tuple[
 
 
 def test_a_unit_test_that_imports_a_row_does_not_run_it_live(desk: pytest.Pytester) -> None:
-    desk.makepyfile(test_unit="from mychecks.demo import check_bad\ndef test_it(): assert check_bad.__row__.id == 'DEMO-02'")
+    desk.makepyfile(
+        test_unit="from mychecks.demo import check_bad\ndef test_it(): assert check_bad.__row__.id == 'DEMO-02'"
+    )
     desk.runpytest("-p", "no:cacheprovider", "test_unit.py", "--import-mode=importlib").assert_outcomes(passed=1)
 
 

@@ -18,7 +18,7 @@ CANARIES = {
     "json": '{"password": "c4n4ry-pw", "primer_apellido": "Canario", "telefono_casa": "5500000000"}',
     "bearer": "Authorization: Bearer c4n4ry-pw.c4n4ry.c4n4ry",
     "aws": "AKIAC4N4RYC4N4RYC4N4",
-    "sql": "UPDATE x SET curp = 'XEXX010101HNEXXXA4', nombre = 'Canario' WHERE correo='nadie.inventado@ejemplo.invalid'",
+    "sql": "UPDATE x SET curp = 'XEXX010101HNEXXXA4', nombre = 'Canario' WHERE c='nadie.inventado@ejemplo.invalid'",
 }
 MUST_NOT_SHOW = (
     "XEXX010101HNEXXXA4",

@@ -88,7 +88,7 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, old: str, new: str
 
 
 def test_an_environment_there_is_not_gets_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no environment 'pro'.*lab, prod.*did you mean 'prod'"):
+    with pytest.raises(SettingsError, match=r"no environment 'pro'.*lab, prod.*did you mean 'prod'"):
         site_file.load(written(tmp_path), {}).environment("pro")
 
 
@@ -123,7 +123,12 @@ def test_secrets_are_read_when_used_and_masked_from_then_on(tmp_path: Path, monk
 
 @pytest.mark.parametrize(
     "secret",
-    [Secret(env="MUSES_TEST_UNSET"), Secret(file=Path("/nowhere/x")), Secret(command=("false",)), Secret(command=("true",))],
+    [
+        Secret(env="MUSES_TEST_UNSET"),
+        Secret(file=Path("/nowhere/x")),
+        Secret(command=("false",)),
+        Secret(command=("true",)),
+    ],
 )
 def test_a_secret_that_cannot_be_read_names_its_reference(secret: Secret) -> None:
     with pytest.raises(SettingsError, match=r"MUSES_TEST_UNSET|/nowhere/x|command (true|false)"):

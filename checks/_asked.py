@@ -1,0 +1,70 @@
+"""What the diagnoses of the queue ask of its targets, and what they do without where a target is silent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from checks import _capacity, _growth, _refusals, _replicas
+from runbook.errors import HistoryError, ProbeError
+from runbook.limits import Limits
+
+if TYPE_CHECKING:
+    from runbook.targets.logs import Logs
+    from runbook.targets.postgres import Database
+
+    from runbook.history import History
+    from runbook.targets.rabbitmq import Broker, Consumer, Queue
+    from runbook.targets.workers import Replica, Workers
+
+#: Diagnosis looks at the last moments only: what a queue did before its trouble began would blur the rates.
+RECENT = timedelta(seconds=15)
+
+
+def queue_of(workers: Workers, broker: Broker) -> Queue:
+    """What the initial-processing service consumes, in its last moments."""
+    queues = broker.queues(watched=True, window=RECENT)
+    return next((queue for queue in queues if queue.name == workers.queue), queues[0])
+
+
+def processing(workers: Workers) -> list[Replica]:
+    return [replica for replica in workers.replicas() if replica.service == workers.processing]
+
+
+def clients(broker: Broker, queue: Queue) -> list[Consumer] | None:
+    """Who consumes, by name; None where only the management API could say and is not there."""
+    try:
+        return [consumer for consumer in broker.consumers() if consumer.queue == queue.name]
+    except ProbeError:
+        return None
+
+
+def refused(database: Database, logs: Logs, workers: Workers, queue: Queue) -> bool:
+    seen = _refusals.look(database, logs, workers.processing)
+    alive = bool(_replicas.alive(processing(workers)))
+    return seen.refusing(works=bool(queue.acknowledge_rate), alive=alive) is True
+
+
+def room(database: Database, workers: Workers) -> int | None:
+    """For how many more replicas there are connections; None where the database does not say."""
+    try:
+        return _capacity.room(database.connections(), workers.processing, workers.connections_per_replica)
+    except ProbeError:
+        return None
+
+
+def locked(database: Database, service: str) -> int:
+    """How many of the service's sessions wait for a lock; none where the database does not say."""
+    try:
+        sessions = database.sessions()
+    except ProbeError:
+        return 0
+    return sum(s.wait_event_type == "Lock" and s.application.startswith(service) for s in sessions)
+
+
+def earlier(history: History, row: str, object: str, limits: Limits) -> _growth.Earlier:
+    """Earlier runs' measures; none where there is no history, which only makes the judgement coarser."""
+    try:
+        return history.samples(row, object, limits.span("window"))
+    except HistoryError:
+        return ()

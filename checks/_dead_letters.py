@@ -1,0 +1,60 @@
+"""Dead letters: how many, how many are new, what the worker said when it rejected them, what a person may do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from checks._found import confirmed, fact, log_of, logged, ruled_out, unknown
+from checks._growth import Earlier
+from runbook.limits import Limits
+from runbook.model import Finding
+from runbook.text import Quantity, text
+
+if TYPE_CHECKING:
+    from runbook.targets.logs import ErrorGroups
+
+    from runbook.targets.rabbitmq import Queue
+
+#: Getting with requeue puts the messages back where they were; nothing here removes one.
+FOR_A_PERSON = text(
+    "Look at some without taking them: `rabbitmqadmin --vhost=VHOST get queue=QUEUE ackmode=ack_requeue_true count=5`. "
+    "Tell the subsystem that sent them what is wrong, by the transaction_id in the log of the worker. Do not purge the "
+    "queue: what is in it is nowhere else. Once the cause is mended, publish the corrected records again"
+)
+
+
+def judge(queue: Queue, earlier: Earlier, limits: Limits) -> None:
+    """Judge one dead-letter queue by its depth; says how many came since the last run."""
+    shown = {"queue": queue.name, "messages": _messages(queue.messages)}
+    new = queue.messages - round(earlier[-1][1]) if earlier else 0
+    if not queue.messages:
+        summary = text("{queue} is empty", queue=queue.name)
+    elif new > 0:
+        since = earlier[-1][0]
+        summary = text("{queue} holds {messages}, {new} of them since {since}", **shown, new=new, since=since)
+    else:
+        summary = text("{queue} holds {messages}", **shown)
+    limits.judge(queue.messages, of=queue.name, summary=summary)
+
+
+def poisoned(errors: ErrorGroups, queues: Iterable[Queue]) -> Finding:
+    """Whether the worker rejected messages for what is in them.
+
+    The log that is read reaches back some minutes only: dead letters that are older than that tell nothing.
+    """
+    groups = [group for group in errors.groups if group.kind == "message"]
+    if groups:
+        count = Quantity(sum(group.count for group in groups), "messages")
+        since = min(group.first for group in groups)
+        summary = text("{service} rejected {count} since {since}", service=errors.service, count=count, since=since)
+        return confirmed(summary, *(logged(group, errors.service) for group in groups))
+    lines = Quantity(errors.lines, "lines")
+    none = fact(text("{lines}, and no message rejected", lines=lines), log_of(errors.service))
+    if errors.lines and any((queue.growth_per_minute or 0) > 0 for queue in queues):
+        return ruled_out(text("The worker rejects no message: those that come in expired or overflowed"), none)
+    return unknown(text("The messages were rejected before the log that is read begins"), none)
+
+
+def _messages(count: int) -> Quantity:
+    return Quantity(count, "messages")

@@ -1,0 +1,111 @@
+"""The message queue (Guía de Operaciones §3): does it grow, does it lose messages, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from checks import _asked, _capacity, _dead_letters, _growth, _refusals, _replicas, _restoring
+from runbook.limits import Limits, Threshold
+from runbook.model import Finding, Risk, Step
+from runbook.rows import Findings, diagnoses, remedies, row
+
+if TYPE_CHECKING:
+    from runbook.targets.logs import Logs
+    from runbook.targets.postgres import Database
+
+    from runbook.history import History
+    from runbook.targets.rabbitmq import Broker
+    from runbook.targets.workers import Workers
+
+
+@row(
+    "QUEUE-01",
+    source="Guía de Operaciones §3; nivel de servicio: 50,000 registros en 30 min (1,667/min)",
+    es="La cola de mensajes no crece sin parar",
+    # One message a second more than is done; half of what the service level must be able to do.
+    threshold=Threshold(warning=60, critical=833, unit="1/min"),
+    settings={
+        "window": timedelta(minutes=1),
+        # 18 s of work at the service level's pace: less than that comes and goes.
+        "least_messages": 500,
+        # The largest usual lot, and what the service level does in its half hour.
+        "depth_warning": 25_000,
+        "depth_critical": 50_000,
+        "drains_within": timedelta(minutes=30),
+    },
+)
+def check_queue_does_not_grow(broker: Broker, history: History, limits: Limits) -> None:
+    """The message queue does not grow without stopping.
+
+    A queue that grows is work that students wait for: nothing behind it moves.
+    """
+    for queue in broker.queues(watched=True, window=limits.span("window")):
+        earlier = _asked.earlier(history, "QUEUE-01", _growth.depth_of(queue.name), limits)
+        _growth.judge(queue, earlier, limits)
+
+
+@diagnoses(check_queue_does_not_grow, es="El Servicio de Procesamiento Inicial está caído")
+def initial_processing_is_down(workers: Workers, broker: Broker) -> Finding:
+    """The initial-processing service is down."""
+    return _replicas.down(workers.processing, _asked.processing(workers), _asked.queue_of(workers, broker))
+
+
+@diagnoses(check_queue_does_not_grow, es="El worker está activo pero no consume")
+def worker_is_not_consuming(workers: Workers, broker: Broker, database: Database, logs: Logs) -> Finding:
+    """The worker is alive but does not consume."""
+    queue, replicas = _asked.queue_of(workers, broker), _asked.processing(workers)
+    refused = _asked.refused(database, logs, workers, queue)
+    return _replicas.stuck(workers.processing, replicas, queue, _asked.clients(broker, queue), refused)
+
+
+@diagnoses(check_queue_does_not_grow, es="Errores de conexión a la BD sep_muses")
+def database_refuses_the_workers(workers: Workers, broker: Broker, database: Database, logs: Logs) -> Finding:
+    """Connection errors to the database sep_muses."""
+    queue, alive = _asked.queue_of(workers, broker), _replicas.alive(_asked.processing(workers))
+    seen = _refusals.look(database, logs, workers.processing)
+    return _refusals.refuses(seen, works=bool(queue.acknowledge_rate), alive=bool(alive))
+
+
+@diagnoses(check_queue_does_not_grow, es="Las réplicas no alcanzan para los mensajes que llegan")
+def too_few_consumers(workers: Workers, broker: Broker, database: Database, logs: Logs) -> Finding:
+    """The consumers are fewer than the arriving messages need."""
+    queue, running = _asked.queue_of(workers, broker), _replicas.alive(_asked.processing(workers))
+    return _capacity.too_few(
+        workers.processing,
+        len(running),
+        queue,
+        _capacity.Ceiling(workers.max_replicas, _asked.room(database, workers)),
+        refused=_asked.refused(database, logs, workers, queue),
+        locked=_asked.locked(database, workers.processing),
+    )
+
+
+@remedies(check_queue_does_not_grow, risk=Risk.MEDIUM, settles=timedelta(minutes=2))
+def restore_consumers(findings: Findings, workers: Workers) -> Iterator[Step]:
+    """Start what is down, restart what is stuck, scale what is too few; nothing while the database refuses."""
+    return _restoring.steps(findings, workers.processing, workers.max_replicas)
+
+
+@row(
+    "QUEUE-02",
+    source="Issue 2 §3: dead letters; each one is a student's record that nobody will process",
+    es="Ningún mensaje queda en la cola de mensajes muertos",
+    threshold=Threshold(warning=0, critical=100, unit="messages"),
+    settings={"window": timedelta(days=1)},
+    person=_dead_letters.FOR_A_PERSON,
+)
+def check_no_dead_letters(broker: Broker, history: History, limits: Limits) -> None:
+    """No message rests among the dead letters.
+
+    A message that was rejected is a student's record that nobody will process until a person decides.
+    """
+    for queue in broker.dead_letters():
+        _dead_letters.judge(queue, _asked.earlier(history, "QUEUE-02", queue.name, limits), limits)
+
+
+@diagnoses(check_no_dead_letters, es="Llegan mensajes mal formados que ningún worker puede procesar")
+def messages_are_poisoned(workers: Workers, broker: Broker, logs: Logs) -> Finding:
+    """Malformed messages arrive that no worker can process."""
+    return _dead_letters.poisoned(logs.errors(workers.processing), broker.dead_letters())

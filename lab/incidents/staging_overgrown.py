@@ -1,0 +1,63 @@
+"""``staging-overgrown``: finished records lie in the exchange tables long past their ninety days."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from lab import records
+from lab.incidents import database
+from lab.incidents.breakage import Breakage
+from lab.place import Place
+
+OVERDUE = 60_000
+#: How old they are, days: the youngest and the oldest.
+_YOUNGEST, _OLDEST = 91, 150
+_OLD = "fecha_actualizacion < localtimestamp - interval '90 days'"
+
+
+def _apply(place: Place) -> None:
+    if _is_broken(place):
+        return
+    oldest = datetime.now(records.ZONE).replace(tzinfo=None) - timedelta(days=_OLDEST)
+    apart = timedelta(days=_OLDEST - _YOUNGEST) / OVERDUE
+    with database.unseen(place) as connection, connection.transaction():
+        records.copy_enrolments(
+            connection,
+            (records.finished(number % records.STUDENTS, oldest + number * apart) for number in range(OVERDUE)),
+        )
+        connection.execute(
+            f"""INSERT INTO tbae009_respuesta (uuid, id_estatus_procesamiento, fecha_respuesta)
+            SELECT uuid, id_estatus_procesamiento, fecha_actualizacion + interval '1.2 seconds'
+            FROM tbae001_inscripcion WHERE {_OLD}"""
+        )
+        connection.execute(
+            f"""INSERT INTO tbae010_error (id_respuesta, id_motivo_error)
+            SELECT id_respuesta, 1 FROM tbae009_respuesta JOIN tbae001_inscripcion USING (uuid)
+            WHERE tbae009_respuesta.id_estatus_procesamiento = 4 AND {_OLD}"""
+        )
+        connection.execute("ANALYZE tbae001_inscripcion, tbae009_respuesta, tbae010_error")
+
+
+def _heal(place: Place) -> None:
+    """Children first. The space comes back with VACUUM: the overdue rows are the last of their tables' files."""
+    answers = f"SELECT id_respuesta FROM tbae009_respuesta JOIN tbae001_inscripcion USING (uuid) WHERE {_OLD}"
+    with database.unseen(place) as connection:
+        with connection.transaction():
+            connection.execute(f"DELETE FROM tbae010_error WHERE id_respuesta IN ({answers})")
+            connection.execute(f"DELETE FROM tbae009_respuesta WHERE id_respuesta IN ({answers})")
+            connection.execute(f"DELETE FROM tbae001_inscripcion WHERE {_OLD}")
+        connection.execute("VACUUM ANALYZE tbae001_inscripcion, tbae009_respuesta, tbae010_error")
+
+
+def _is_broken(place: Place) -> bool:
+    return database.number(place, f"SELECT count(*) FROM tbae001_inscripcion WHERE {_OLD}") > 0
+
+
+BREAKAGE = Breakage(
+    name="staging-overgrown",
+    breaks="Deja 60,000 registros procesados de más de 90 días en las tablas de intercambio.",
+    expect="STAGE-01 incumplida; decide una persona (la purga es un procedimiento).",
+    applied=_apply,
+    healed=_heal,
+    shows=_is_broken,
+)

@@ -1,0 +1,21 @@
+"""``worker-down``: no replica of the initial-processing service runs."""
+
+from __future__ import annotations
+
+from lab.incidents import replicas
+from lab.incidents.breakage import Breakage
+from lab.place import Place
+
+
+def _is_broken(place: Place) -> bool:
+    return not replicas.running(place)
+
+
+BREAKAGE = Breakage(
+    name="worker-down",
+    breaks="Detiene todas las réplicas del Servicio de Procesamiento Inicial.",
+    expect="QUEUE-01 incumplida; causa confirmada: el servicio está caído (initial_processing_is_down).",
+    applied=replicas.stop,
+    healed=replicas.restore,
+    shows=_is_broken,
+)

@@ -1,0 +1,130 @@
+"""Records → files. Reports read a run and never touch a live target.
+
+The JSON is written first: it is the record, the others are views of it and can be made again by ``report RUN``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+from reports.language import Language
+from runbook.errors import ReportError
+from runbook.text import Text, text
+
+if TYPE_CHECKING:
+    from reports.terminal import Board
+    from runbook.model import Environment, Run
+
+
+class Format(NamedTuple):
+    """A kind of report: the ending of its file, and the module that renders it."""
+
+    suffix: str
+    module: str
+
+
+#: Every format there is, in the order they are written.
+FORMATS: dict[str, Format] = {
+    "json": Format(".json", "reports.canonical"),
+    "html": Format(".html", "reports.html"),
+    "markdown": Format(".md", "reports.markdown"),
+    "junit": Format(".xml", "reports.junit"),
+}
+
+
+def speaking(environment: Environment, code: str | None = None) -> Language:
+    """The language of an environment's readers, in its time zone; ``code`` asks for another one."""
+    return Language(code or environment.language, environment.timezone)
+
+
+def board(language: Language, stream: TextIO, *, quiet: bool = False) -> Board:
+    """What shows a run on a terminal or a pipe."""
+    from reports.terminal import Board
+
+    return Board(language, stream, quiet=quiet)
+
+
+def read(folder: Path) -> Run:
+    """The run whose JSON lies in a folder. Raises ReportError where there is none, several, or a bad one."""
+    from reports.canonical import load
+
+    try:
+        found = sorted(folder.glob("*.json"))
+        if len(found) != 1:
+            raise ReportError(
+                text("There are {count} stored runs in {folder}, not one", count=len(found), folder=folder)
+            )
+        return load(found[0].read_bytes())
+    except OSError as error:
+        why = error.strerror or error
+        raise ReportError(text("The run in {folder} cannot be read: {error}", folder=folder, error=why)) from error
+
+
+def write(run: Run, folder: Path, formats: Iterable[str], language: Language) -> dict[str, Path]:
+    """Write a run's reports into ``folder``, each whole or not at all; the path of each by its format.
+
+    A file that cannot be written does not keep the others from being written. Raises ReportError in the end that
+    names what was written and what was not; for an unknown format at once.
+    """
+    chosen = _chosen(formats)
+    written: dict[str, Path] = {}
+    failed: dict[str, OSError] = {}
+    for name in chosen:
+        try:
+            path = folder / f"{file_stem(run.id)}{FORMATS[name].suffix}"
+            _replace(path, render(run, name, language))
+            written[name] = path
+        except OSError as error:
+            failed[name] = error
+    if failed:
+        raise ReportError(_what_happened(folder, written, failed))
+    return written
+
+
+def render(run: Run, format: str, language: Language) -> bytes:
+    """A run in one format."""
+    module = import_module(FORMATS[format].module)
+    content: bytes = module.dump(run) if format == "json" else module.render(run, language)
+    return content
+
+
+def file_stem(run: str) -> str:
+    """The name of a run's files: its id, without anything a folder could take for its own."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", run).strip("-")[:80] or "run"
+
+
+def _chosen(formats: Iterable[str]) -> list[str]:
+    wanted = set(formats)
+    if unknown := sorted(wanted - set(FORMATS)):
+        known = ", ".join(FORMATS)
+        raise ReportError(
+            text("No report format {unknown}: there are {known}", unknown=", ".join(unknown), known=known)
+        )
+    return [name for name in FORMATS if name in wanted]
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put the whole content in place, or leave what was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _what_happened(folder: Path, written: dict[str, Path], failed: dict[str, OSError]) -> Text:
+    kept = ", ".join(path.name for path in written.values()) or "–"
+    lost = "; ".join(f"{name}: {error.strerror or error}" for name, error in failed.items())
+    return text(
+        "Not every report could be written into {folder}: {lost}. Written: {kept}", folder=folder, lost=lost, kept=kept
+    )

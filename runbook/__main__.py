@@ -1,0 +1,5 @@
+"""``python -m runbook`` is ``muses-runbook``."""
+
+from runbook.cli import main
+
+main()

@@ -1,0 +1,220 @@
+"""PostgreSQL ``sep_muses``: its sessions, its statements, its exchange tables; and the few changes that mend it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from runbook.errors import ActionError, NotConfigured
+from runbook.model import Effect
+from runbook.probes import probe
+from runbook.settings import DatabaseSettings
+from runbook.targets import (
+    postgres_activity,
+    postgres_exchange,
+    postgres_indexes,
+    postgres_operations,
+    postgres_rights,
+    postgres_workload,
+)
+from runbook.targets.base import Target, operation
+from runbook.targets.postgres_access import Access
+from runbook.targets.postgres_connection import Readers
+from runbook.targets.postgres_structs import (
+    Batch,
+    Blocker,
+    Connections,
+    ExchangeLatency,
+    IndexProposal,
+    Session,
+    Sight,
+    StagingTable,
+    Statement,
+    TableStats,
+)
+from runbook.targets.rights import Right
+
+_MONITOR = "PostgreSQL role pg_monitor"
+_TABLES = "PostgreSQL SELECT on the tables of the schema"
+_COUNTED = "PostgreSQL role pg_monitor, extension pg_stat_statements"
+#: For what scans whole tables or asks the planner many times; a silent server ends it as soon as any other.
+_LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
+
+
+class Database(Target):
+    """The database of one environment.
+
+    Probes log in as the reader, over at most four connections that are read-only and give up before their deadline;
+    operations log in as the operator, for as long as one takes. Times are the server's clock, in UTC; what the tables
+    hold without a zone is read in the site's.
+    """
+
+    kind: ClassVar[str] = "database"
+
+    def __init__(self, name: str, settings: DatabaseSettings | None, *, environment: str, timezone: str) -> None:
+        super().__init__(name)
+        self._setting, self._zone = f"environments.{environment}.database", timezone
+        self._given = None if settings is None else Access(name, self._setting, settings)
+        self._readers = None if self._given is None else Readers(self._given)
+
+    @property
+    def retention(self) -> timedelta:
+        """How long records stay in the exchange tables."""
+        return timedelta(days=self._access.settings.retention_days)
+
+    def close(self) -> None:
+        """Close the reader's connections."""
+        if self._readers is not None:
+            self._readers.close()
+
+    @probe()
+    def sight(self) -> Sight:
+        """Who answers and how much it shows us. Reads only."""
+        with self._connections.reader() as reader:
+            return postgres_activity.sight(reader)
+
+    @probe(needs=_MONITOR)
+    def connections(self) -> Connections:
+        """How many connections there are and may be: of the server, the database and each role, most used first.
+
+        Roles named in ``application_roles`` show even without a connection. Raises ProbeError(BLIND) without sight.
+        """
+        with self._connections.reader() as reader:
+            return postgres_activity.connections(reader)
+
+    @probe(needs=_MONITOR)
+    def sessions(self) -> tuple[Session, ...]:
+        """Client backends of the whole server but this one, longest transaction first. Raises ProbeError(BLIND)."""
+        with self._connections.reader() as reader:
+            found = postgres_activity.sessions(reader)
+        return tuple(session for session in found if session.backend_type == "client backend")
+
+    @probe(needs=_MONITOR)
+    def blockers(self) -> tuple[Blocker, ...]:
+        """Sessions that others wait for and that wait for nobody, most waiters first; empty when nobody waits.
+
+        A prepared transaction shows as a session with pid 0. Ours are left out. Raises ProbeError(BLIND).
+        """
+        with self._connections.reader() as reader:
+            return postgres_activity.blockers(reader)
+
+    @probe(needs=_TABLES)
+    def etl_latency(self, window: timedelta) -> tuple[ExchangeLatency, ...]:
+        """How long records took from each exchange table to the core, and how long the unfinished ones have waited.
+
+        In the order of the settings. Raises ProbeError(ABSENT) for a table, column or status that is not there,
+        ``SLOW`` when a table has outgrown the scan that the unfinished records need. Reads only.
+        """
+        with self._connections.reader() as reader:
+            return postgres_exchange.latencies(reader, self._zone, window)
+
+    @probe(needs=_TABLES)
+    def batches(self) -> tuple[Batch, ...]:
+        """The unfinished records by exchange table and subsystem, the largest first; empty when nothing waits."""
+        with self._connections.reader() as reader:
+            return postgres_exchange.batches(reader, self._zone)
+
+    @probe(needs=_TABLES)
+    def consolidation_rate(self, window: timedelta) -> float:
+        """Records finished a second over the window, all exchange tables together; 0.0 when nothing was."""
+        with self._connections.reader() as reader:
+            return postgres_exchange.consolidation_rate(reader, self._zone, window)
+
+    @probe(needs=_TABLES, deadline=_LONG)
+    def staging(self) -> tuple[StagingTable, ...]:
+        """What has outlived the retention in each exchange table, by one scan of each. Raises ProbeError(SLOW)."""
+        with self._connections.reader(_LONG_SECONDS) as reader:
+            return postgres_exchange.staging(reader, self._zone)
+
+    @probe(needs=_COUNTED)
+    def statements(self) -> tuple[Statement, ...]:
+        """The 50 statements that took most time since the statistics were reset, without ours.
+
+        Raises ProbeError(BLIND) without sight or where the server counts no statements.
+        """
+        with self._connections.reader() as reader:
+            return postgres_workload.statements(reader)
+
+    @probe(needs=_COUNTED, deadline=_LONG)
+    def statements_between(self, pause: timedelta) -> tuple[Statement, ...]:
+        """What the statements did in the next ``pause``, most time first; one still running is not counted."""
+        with self._connections.reader() as reader:
+            before = postgres_workload.counters(reader)
+        time.sleep(pause.total_seconds())
+        with self._connections.reader() as reader:
+            return postgres_workload.grown(reader, before)
+
+    @probe(needs=_TABLES)
+    def tables(self) -> tuple[TableStats, ...]:
+        """The server's statistics of every table of the schema, those read most by scans first."""
+        with self._connections.reader() as reader:
+            return postgres_workload.tables(reader)
+
+    @probe(needs=f"{_COUNTED}; HypoPG or TEMPORARY on the database", deadline=_LONG)
+    def index_proposals(self, statements: tuple[str, ...]) -> tuple[IndexProposal, ...]:
+        """The best index for each of these statements that the planner uses when it is offered, most saving first.
+
+        ``statements`` are ``Statement.id`` or what a probe or the slow log showed of a statement; the first ten count.
+        Several statements may want the same index. Empty when none helps or there is one already.
+        Raises ProbeError(BLIND) where there is no way to prove one.
+        """
+        with self._connections.reader(_LONG_SECONDS) as reader:
+            return postgres_indexes.proposals(reader, statements)
+
+    @probe(deadline=_LONG)
+    def rights(self) -> tuple[Right, ...]:
+        """What the reader and the operator may do, with the SQL that mends what they may not. Changes nothing."""
+        return postgres_rights.rights(self._access)
+
+    def grants_sql(self, *, owner: str = "muses_owner") -> str:
+        """The SQL that gives both identities of the settings their least rights."""
+        settings = self._access.settings
+        operator = settings.operator.user if settings.operator else "muses_operator"
+        return postgres_rights.grants_sql(
+            settings.schema, settings.reader.user, operator, database=settings.name, owner=owner
+        )
+
+    @operation(Effect.CHANGE)
+    def end_session(
+        self, *, fingerprint: Mapping[str, Any], pid: int, backend_start: datetime | str, state: str
+    ) -> dict[str, Any]:
+        """End one client session; its open transaction is rolled back. Refuses ours, dumps and the server's own."""
+        wanted = {"pid": pid, "backend_start": backend_start, "state": state}
+        return postgres_operations.end_session(self._acting("end_session"), fingerprint, wanted)
+
+    @operation(Effect.CHANGE)
+    def create_index(
+        self, *, fingerprint: Mapping[str, Any], table: str, columns: Sequence[str], name: str
+    ) -> dict[str, Any]:
+        """Build an index without blocking writers. Refuses where there is an equivalent one by now."""
+        return postgres_operations.create_index(self._acting("create_index"), fingerprint, table, columns, name)
+
+    @operation(Effect.CHANGE)
+    def drop_index(self, *, fingerprint: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """Drop an index that ``create_index`` made. Refuses any other."""
+        return postgres_operations.drop_index(self._acting("drop_index"), fingerprint, name)
+
+    @operation(Effect.CHANGE)
+    def analyze(self, *, fingerprint: Mapping[str, Any], table: str) -> dict[str, Any]:
+        """Renew the planner's statistics of a table."""
+        return postgres_operations.analyze(self._acting("analyze"), fingerprint, table)
+
+    @property
+    def _access(self) -> Access:
+        if self._given is None:
+            raise NotConfigured(self.name, self._setting)
+        return self._given
+
+    @property
+    def _connections(self) -> Readers:
+        if self._readers is None:
+            raise NotConfigured(self.name, self._setting)
+        return self._readers
+
+    def _acting(self, operation: str) -> Access:
+        try:
+            return self._access
+        except NotConfigured as error:
+            raise ActionError(self.name, operation, error.said, refused=True) from error

@@ -1,0 +1,188 @@
+"""What the database's probes give: frozen structs, times aware and in UTC, spans ``timedelta``, sizes bytes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+
+class Noun(msgspec.Struct, frozen=True, kw_only=True):
+    """A thing that a probe read."""
+
+
+class Sight(Noun, frozen=True, kw_only=True):
+    """Who answers and how much it shows us: without ``sees_other_sessions`` most of the server's state is NULL."""
+
+    server_version: int
+    in_recovery: bool
+    sees_other_sessions: bool
+    now: datetime
+    system_identifier: str
+    statements: bool
+    hypopg: bool
+
+
+class RoleUse(Noun, frozen=True, kw_only=True):
+    """The connections of one role in the whole server. ``limit`` is None where the role has none."""
+
+    role: str
+    limit: int | None
+    used: int
+    idle: int
+    by_application: dict[str, int]
+
+
+class Connections(Noun, frozen=True, kw_only=True):
+    """How many connections there are and may be; ``reserved`` ones are for superusers and the like only."""
+
+    max_connections: int
+    reserved: int
+    used: int
+    roles: tuple[RoleUse, ...]
+    database_limit: int | None
+    database_used: int
+
+
+class Session(Noun, frozen=True, kw_only=True):
+    """One backend of the server. ``query`` is its last or current statement, without values.
+
+    ``since`` is its time in ``state``, ``waiting`` its time in the queue for a lock; ``blocked_by`` are the pids it
+    waits for; ``own`` says that it is one of ours. The query of a session in another database is left out.
+    """
+
+    pid: int
+    backend_start: datetime
+    role: str
+    application: str
+    client: str
+    database: str
+    state: str
+    state_changed_at: datetime | None
+    since: timedelta
+    transaction_age: timedelta | None
+    query_age: timedelta | None
+    waiting: timedelta | None
+    wait_event_type: str | None
+    wait_event: str | None
+    query: str
+    query_id: str | None
+    blocked_by: tuple[int, ...]
+    own: bool
+    backend_type: str = "client backend"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Arguments of ``end_session``: this session, as long as nobody else has its pid and it did not move on."""
+        return {"pid": self.pid, "backend_start": self.backend_start.isoformat(), "state": self.state}
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What must still be so when ``end_session`` runs: whoever used it since must not lose it."""
+        changed = self.state_changed_at
+        return {**self.identity, "state_changed_at": changed and changed.isoformat()}
+
+
+class Blocker(Noun, frozen=True, kw_only=True):
+    """A session that others wait for and that waits for nobody. ``waiting`` counts those behind it, near and far."""
+
+    session: Session
+    waiting: int
+    longest_wait: timedelta
+    relations: tuple[str, ...]
+
+
+class ExchangeLatency(Noun, frozen=True, kw_only=True):
+    """How long records of one exchange table take to the core, and how long the unfinished ones have waited.
+
+    ``mean`` and ``slowest`` are of the records ``finished`` in the window and None where none has a time.
+    ``null_times`` counts finished and unfinished records without a time.
+    """
+
+    table: str
+    finished: int
+    mean: timedelta | None
+    slowest: timedelta | None
+    unfinished: int
+    oldest_unfinished: timedelta | None
+    null_times: int
+
+
+class Batch(Noun, frozen=True, kw_only=True):
+    """The unfinished records of one subsystem in one exchange table; tables without subsystems give one batch."""
+
+    table: str
+    subsystem_id: int | None
+    subsystem: str
+    waiting: int
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class StagingTable(Noun, frozen=True, kw_only=True):
+    """One exchange table and what has outlived the retention. ``rows`` is the planner's estimate."""
+
+    table: str
+    rows: int
+    bytes: int
+    overdue: int
+    oldest: datetime | None
+    null_times: int
+
+
+class Statement(Noun, frozen=True, kw_only=True):
+    """One shape of statement of this database, without values. ``id`` is the server's and finds the full text."""
+
+    id: str
+    query: str
+    calls: int
+    total: timedelta
+    mean: timedelta
+    rows: int
+
+
+class TableStats(Noun, frozen=True, kw_only=True):
+    """The server's own statistics of one table; ``bytes`` with indexes, as of the last vacuum or analyze."""
+
+    table: str
+    table_oid: int
+    live_rows: int
+    modified_since_analyze: int
+    last_analyze: datetime | None
+    sequential_scans: int
+    rows_read_sequentially: int
+    bytes: int
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What must still be so when ``analyze`` runs."""
+        return {"table_oid": self.table_oid}
+
+
+class IndexProposal(Noun, frozen=True, kw_only=True):
+    """An index that the planner used for ``statement`` when it was offered.
+
+    ``proven`` means that the cost fell at least five times; costs are the planner's, ``method`` says on what.
+    """
+
+    table: str
+    table_oid: int
+    columns: tuple[str, ...]
+    name: str
+    statement: str
+    cost_before: float
+    cost_after: float
+    proven: bool
+    method: str
+    bytes_estimate: int
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of ``create_index``."""
+        return {"table": self.table, "columns": list(self.columns), "name": self.name}
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What must still be so when ``create_index`` runs: the same table, and still no such index."""
+        return {"table_oid": self.table_oid, "equivalent": None}

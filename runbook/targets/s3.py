@@ -1,0 +1,131 @@
+"""The object store of backups and archives, by the S3 protocol. Reads only.
+
+The client is botocore's, which boto3 stands on: without boto3's own layer it is ready 70 ms sooner.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from runbook.errors import NotConfigured
+from runbook.probes import probe
+from runbook.settings import Keys, StorageSettings
+from runbook.targets.base import Target
+from runbook.targets.identity import revealed
+from runbook.targets.network import tls_context
+from runbook.targets.rights import Right
+from runbook.targets.s3_backups import Backup, Listing, Object, read_backup
+from runbook.targets.s3_failures import as_probe_errors
+from runbook.targets.s3_rights import Identity, rights_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Seconds for a connection, and for each read of an answer.
+CONNECT, READ = 2.0, 4.0
+#: How many of the newest manifests are read; older backups are retention's business.
+NEWEST = 5
+
+
+class Storage(Target):
+    """The object store of one environment."""
+
+    kind: ClassVar[str] = "storage"
+
+    def __init__(self, name: str, settings: StorageSettings | None, *, environment: str) -> None:
+        super().__init__(name)
+        self._given, self._setting = settings, f"environments.{environment}.storage"
+        self._making = threading.Lock()
+        self._client: Any = None
+
+    @probe(needs="s3:ListBucket and s3:GetObject on the backup bucket")
+    def backups(self) -> tuple[Backup, ...]:
+        """The newest published backups (those with a manifest), newest first by the time of their manifest.
+
+        One whose manifest cannot be read is among them, not verified, with its ``problem``. Empty when none is
+        published; a list that cannot be had is an error, never an empty list. Reads only.
+        """
+        with self._failures():
+            listing = self._listing()
+            manifests = listing.manifests[:NEWEST]
+            read = [read_backup(self._reader, self._settings.backup_bucket, found) for found in manifests]
+        return tuple(sorted(read, key=lambda backup: backup.finished_at, reverse=True))
+
+    @probe(needs="s3:ListBucket on the backup bucket")
+    def unpublished(self) -> int:
+        """How many folders hold a backup without its manifest: on its way, or broken off. Reads only."""
+        with self._failures():
+            return self._listing().unpublished
+
+    @probe(deadline=timedelta(seconds=15))
+    def rights(self) -> tuple[Right, ...]:
+        """What the reader and the operator may do, and the policy that lets them. Reads only."""
+        settings = self._settings
+        with self._failures():
+            clients: dict[Identity, Any] = {"reader": self._reader}
+            if settings.operator is not None:
+                clients["operator"] = self._made(settings.operator)
+            return rights_of(clients, settings)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._client is not None:
+            self._client.close()
+
+    def _listing(self) -> Listing:
+        settings = self._settings
+        pages = self._reader.get_paginator("list_objects_v2").paginate(
+            Bucket=settings.backup_bucket, Prefix=settings.backup_prefix
+        )
+        return Listing(settings.backup_prefix, tuple(_objects(pages)))
+
+    def _failures(self) -> Any:
+        settings = self._settings
+        where = settings.endpoint_url or f"S3 in {settings.region}"
+        return as_probe_errors(self.name, where, settings.backup_bucket)
+
+    @property
+    def _reader(self) -> Any:
+        """One client for all probes: it may be shared between threads, making it may not."""
+        with self._making:
+            if self._client is None:
+                self._client = self._made(self._settings.reader)
+        return self._client
+
+    def _made(self, keys: Keys) -> Any:
+        import botocore.session
+        from botocore.config import Config
+
+        settings = self._settings
+        if settings.cafile is not None:
+            tls_context(settings.cafile)  # says what is wrong with the file; botocore would say it of the connection
+        return botocore.session.Session().create_client(
+            "s3",
+            endpoint_url=settings.endpoint_url,
+            region_name=settings.region,
+            verify=str(settings.cafile) if settings.cafile else None,
+            aws_access_key_id=revealed(self.name, keys.access_key),
+            aws_secret_access_key=revealed(self.name, keys.secret_key),
+            config=Config(
+                connect_timeout=CONNECT,
+                read_timeout=READ,
+                retries={"total_max_attempts": 1},
+                request_checksum_calculation=settings.checksums,
+                response_checksum_validation=settings.checksums,
+                s3={"addressing_style": "path"} if settings.endpoint_url else None,
+            ),
+        )
+
+    @property
+    def _settings(self) -> StorageSettings:
+        if self._given is None:
+            raise NotConfigured(self.name, self._setting)
+        return self._given
+
+
+def _objects(pages: Any) -> Iterator[Object]:
+    for page in pages:
+        for found in page.get("Contents", ()):
+            yield Object(found["Key"], found["Size"], found["LastModified"])

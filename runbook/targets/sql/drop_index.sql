@@ -1,0 +1,2 @@
+-- Drop an index without blocking writers.
+DROP INDEX CONCURRENTLY {name}

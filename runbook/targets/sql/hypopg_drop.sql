@@ -1,0 +1,2 @@
+-- Forget a hypothetical index.
+SELECT {drop}(%(index)s::oid)

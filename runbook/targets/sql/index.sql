@@ -1,0 +1,2 @@
+-- An index on some columns of a table.
+CREATE INDEX {how} {name} ON {table} ({columns})

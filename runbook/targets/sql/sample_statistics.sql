@@ -1,0 +1,2 @@
+-- The planner's statistics of a sample.
+ANALYZE {sample}

@@ -1,0 +1,383 @@
+"""QUEUE-01 and QUEUE-02: when they are breached, which cause they name, what they would do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from checks.queue import (
+    check_no_dead_letters,
+    check_queue_does_not_grow,
+    messages_are_poisoned,
+    restore_consumers,
+)
+from runbook.errors import HistoryError, ProbeFailure
+from runbook.model import Finding, Proof, State
+from runbook.rows import NoPlan
+from tests.checks import fakes
+from tests.checks.fakes import Told, Workers, connections, consumer, errors, group, line, queue, replica, replicas
+
+C, R, U = Proof.CONFIRMED, Proof.RULED_OUT, Proof.UNKNOWN
+CAUSES = (
+    "initial_processing_is_down",
+    "worker_is_not_consuming",
+    "database_refuses_the_workers",
+    "too_few_consumers",
+)
+
+
+def verdict(*queues: Any, history: Any = None, **settings: Any) -> Any:
+    broker = Told(queues=queues)
+    return fakes.judged(
+        check_queue_does_not_grow, settings=settings, broker=broker, history=history or fakes.NoHistory()
+    )
+
+
+def findings(**changes: Any) -> dict[str, Finding]:
+    """Diagnoses on a lab in which all is well but what is changed."""
+    told: dict[str, Any] = {
+        "queue": queue(),
+        "replicas": replicas(1, 2),
+        "consumers": (consumer(1), consumer(2)),
+        "errors": errors(),
+        "connections": connections(),
+        "sessions": (),
+        **changes,
+    }
+    return fakes.diagnosed(
+        check_queue_does_not_grow,
+        broker=Told(queues=(told["queue"],), consumers=told["consumers"]),
+        workers=Workers(replicas=told["replicas"]),
+        logs=Told(errors=told["errors"]),
+        database=Told(connections=told["connections"], sessions=told["sessions"]),
+    )
+
+
+def plan(found: dict[str, Finding]) -> list[Any]:
+    return list(restore_consumers(found, Workers(replicas=replicas())))
+
+
+class TestGrowth:
+    """The check."""
+
+    @pytest.mark.parametrize(
+        ("given", "state"),
+        [
+            pytest.param(queue(), State.OK, id="empty"),
+            pytest.param(queue(*line(0, 499)), State.OK, id="little waits, however fast it came"),
+            pytest.param(queue(*line(5000, 5000)), State.OK, id="some wait and it does not grow"),
+            pytest.param(queue(*line(1000, 1060)), State.OK, id="grows at the limit"),
+            pytest.param(queue(*line(1000, 1070)), State.WARNING, id="grows beyond the limit"),
+            pytest.param(queue(*line(1000, 1832)), State.WARNING, id="at the critical limit"),
+            pytest.param(queue(*line(1000, 1900)), State.CRITICAL, id="grows far beyond"),
+            pytest.param(queue(*line(9000, 1000)), State.OK, id="drains"),
+            pytest.param(queue(*line(30_000, 25_000)), State.OK, id="at the depth's limit, but drains"),
+            pytest.param(queue(*line(25_000, 25_000)), State.OK, id="at the depth's limit"),
+            pytest.param(queue(*line(25_001, 25_001)), State.WARNING, id="deeper than the largest usual lot"),
+            pytest.param(queue(*line(50_001, 50_001)), State.CRITICAL, id="deeper than half an hour's work"),
+            pytest.param(queue(*line(60_010, 60_000)), State.CRITICAL, id="drains, but in four days"),
+            pytest.param(queue(*line(3, 3), consumers=0), State.CRITICAL, id="nobody takes what waits"),
+            pytest.param(queue(consumers=0), State.OK, id="nobody needs to take anything"),
+            pytest.param(
+                queue(*line(900, 900), acknowledge_rate=0.0), State.CRITICAL, id="stands still with consumers"
+            ),
+            pytest.param(
+                queue(samples=(), growth_per_minute=None, messages=900, ready=900), State.UNKNOWN, id="no samples"
+            ),
+        ],
+    )
+    def test_state(self, given: Any, state: State) -> None:
+        assert verdict(given).state is state
+
+    def test_growth_that_is_over_is_fine(self) -> None:
+        samples = (*line(0, 3000, timedelta(seconds=40))[:-1], *line(3000, 2400, timedelta(seconds=20)))
+        shifted = tuple((at - timedelta(seconds=20), count) for at, count in samples[:12]) + samples[12:]
+        assert verdict(queue(*shifted)).state is State.OK
+
+    def test_growth_that_began_within_the_window_is_told_at_its_full_pace(self) -> None:
+        fell = line(800, 0, timedelta(seconds=30), 7)
+        rose = line(0, 600, timedelta(seconds=30), 7)
+        samples = tuple((at - timedelta(seconds=30), count) for at, count in fell[:-1]) + rose
+        assert "grows by 1200 1/min" in str(verdict(queue(*samples)).summary)
+
+    def test_a_burst_within_the_window_is_no_growth_without_stopping(self) -> None:
+        samples = (*line(0, 2000, timedelta(seconds=55))[:3], *line(2000, 2000, timedelta(seconds=40)))
+        assert verdict(queue(*samples)).state is State.OK
+
+    def test_two_samples_are_completed_from_earlier_runs(self) -> None:
+        given = queue(*line(2000, 2020, timedelta(seconds=1), 2), source="amqp", acknowledge_rate=None)
+        assert verdict(given).state is State.CRITICAL
+        calm = fakes.NoHistory((fakes.now() - timedelta(seconds=50), 1990.0))
+        assert verdict(given, history=calm).state is State.OK
+
+    def test_a_broken_history_makes_it_coarser_only(self) -> None:
+        broken = Told(samples=HistoryError("disk full"))
+        assert verdict(queue(*line(1000, 1900)), history=broken).state is State.CRITICAL
+
+    def test_no_queue_is_no_proof(self) -> None:
+        assert verdict().state is State.UNKNOWN
+
+    def test_all_queues_are_judged_and_the_worst_comes_first(self) -> None:
+        found = verdict(queue(name="calm"), queue(*line(1000, 1900), name="wild"))
+        assert found.measures[0].object == "wild"
+        assert {m.object for m in found.measures} == {"calm", "wild", "calm (messages)", "wild (messages)"}
+        assert "wild grows by 900 1/min, 1900 messages wait" in str(found.summary)
+
+    def test_one_blind_queue_is_seen_beside_a_calm_one(self) -> None:
+        blind = queue(name="blind", samples=(), growth_per_minute=None)
+        assert verdict(queue(), blind).state is State.UNKNOWN
+
+
+DOWN = {"queue": queue(*line(0, 900), consumers=0, acknowledge_rate=0.0), "replicas": replicas(), "consumers": ()}
+STUCK = {"queue": queue(*line(0, 900), consumers=0, acknowledge_rate=0.0), "consumers": ()}
+REFUSED = {
+    "queue": queue(*line(0, 900), acknowledge_rate=0.0, unacknowledged=40),
+    "errors": errors(group("database")),
+    "connections": connections(20),
+}
+FEW = {"queue": queue(*line(0, 900), arrival_rate=100.0, acknowledge_rate=80.0)}
+
+
+class TestCauses:
+    """The diagnoses."""
+
+    @pytest.mark.parametrize(
+        ("situation", "expected"),
+        [
+            pytest.param(DOWN, (C, R, R, R), id="down"),
+            pytest.param(STUCK, (R, C, R, R), id="stuck without a consumer"),
+            pytest.param(
+                {"queue": queue(*line(0, 900), acknowledge_rate=0.0, unacknowledged=40)},
+                (R, C, R, R),
+                id="stuck with unacknowledged messages",
+            ),
+            pytest.param(REFUSED, (R, R, C, R), id="the database refuses"),
+            pytest.param(FEW, (R, R, R, C), id="too few"),
+            pytest.param({"queue": queue(*line(0, 900))}, (R, R, R, C), id="no capacity to spare: one more helps"),
+            pytest.param({}, (R, R, R, R), id="all is well"),
+            pytest.param(
+                {**REFUSED, "connections": fakes.failing(ProbeFailure.LIMIT)},
+                (R, R, C, R),
+                id="we are refused like the workers",
+            ),
+            pytest.param(
+                {
+                    **REFUSED,
+                    "connections": fakes.failing(ProbeFailure.REFUSED),
+                    "sessions": fakes.failing(ProbeFailure.REFUSED),
+                },
+                (R, R, C, R),
+                id="the database is away for all",
+            ),
+            pytest.param(
+                {**REFUSED, "connections": connections()}, (R, R, C, R), id="refused for another reason than a limit"
+            ),
+            pytest.param(
+                {**STUCK, "errors": errors(group("database", ago=4 * fakes.MINUTE))},
+                (R, C, R, R),
+                id="stuck, and the errors in the log are over",
+            ),
+            pytest.param(
+                {
+                    **DOWN,
+                    "errors": errors(
+                        group("database", ago=4 * fakes.MINUTE), last_line_at=fakes.now() - 4 * fakes.MINUTE
+                    ),
+                },
+                (C, R, R, R),
+                id="down since the database refused, which it does no more",
+            ),
+            pytest.param(
+                {**FEW, "connections": connections(20)}, (R, R, R, C), id="at the limit, but nobody was refused"
+            ),
+            pytest.param(
+                {**FEW, "queue": queue(*line(0, 900), arrival_rate=None, acknowledge_rate=None, source="amqp")},
+                (R, U, R, U),
+                id="without rates",
+            ),
+            pytest.param(
+                {
+                    **DOWN,
+                    "errors": fakes.failing(ProbeFailure.ABSENT, "logs"),
+                    "connections": fakes.failing(ProbeFailure.DENIED),
+                },
+                (C, R, U, R),
+                id="down, and neither log nor database can be seen",
+            ),
+            pytest.param(
+                {
+                    **FEW,
+                    "sessions": tuple(
+                        fakes.session(
+                            n, "active", application=f"{fakes.PROCESSING}:replica-0{n}", wait_event_type="Lock"
+                        )
+                        for n in (1, 2)
+                    ),
+                },
+                (R, R, R, R),
+                id="the replicas wait for locks",
+            ),
+        ],
+    )
+    def test_proofs(self, situation: dict[str, Any], expected: tuple[Proof, ...]) -> None:
+        assert fakes.proofs(findings(**situation)) == dict(zip(CAUSES, expected, strict=True))
+
+    def test_every_finding_has_evidence(self) -> None:
+        for situation in (DOWN, STUCK, REFUSED, FEW):
+            assert all(finding.evidence for finding in findings(**situation).values() if finding.proof is C)
+
+    def test_samples_are_capped_and_counted(self) -> None:
+        evidence = findings(**REFUSED)["database_refuses_the_workers"].evidence[0]
+        assert (len(evidence.sample), evidence.count) == (5, 10)
+        assert evidence.source == f"log: {fakes.PROCESSING}"
+
+    def test_who_holds_the_connections_is_named(self) -> None:
+        found = findings(**REFUSED)["database_refuses_the_workers"]
+        assert any("servicio-procesamiento-inicial:replica-01: 20" in evidence.sample for evidence in found.evidence)
+
+    def test_crashed_replicas_are_down_while_the_rest_does_not_keep_up(self) -> None:
+        fallen = (replica(1), replica(2, "FATAL", problem="exited too quickly"), *replicas(declared=8)[2:])
+        growing = queue(*line(0, 900), consumers=1, growth_per_minute=900.0)
+        found = findings(replicas=fallen, queue=growing)["initial_processing_is_down"]
+        assert found.proof is C
+        assert [handle["name"] for handle in found.data["start"]] == [replica(2).name]
+        assert any("exited too quickly" in line for evidence in found.evidence for line in evidence.sample)
+
+    def test_a_crashed_replica_does_not_matter_while_the_rest_keeps_up(self) -> None:
+        found = findings(replicas=(replica(1), replica(2, "FATAL")), queue=queue(*line(0, 0), growth_per_minute=-1.0))
+        assert found["initial_processing_is_down"].proof is R
+
+    def test_replicas_that_were_stopped_together_are_started_together(self) -> None:
+        stopped = (
+            replica(1, "STOPPED", timedelta(seconds=30)),
+            replica(2, "STOPPED", timedelta(seconds=31)),
+            replica(3, "STOPPED", timedelta(days=1)),
+            replica(4, "STOPPED", None),
+        )
+        found = findings(**{**DOWN, "replicas": stopped})["initial_processing_is_down"]
+        assert [handle["name"] for handle in found.data["start"]] == [replica(1).name, replica(2).name]
+
+    def test_a_replica_on_its_way_up_is_not_down(self) -> None:
+        starting = (replica(1, "STARTING", timedelta(seconds=1)), *replicas()[1:])
+        assert findings(**{**DOWN, "replicas": starting})["initial_processing_is_down"].proof is R
+
+    def test_only_the_stuck_replica_is_restarted(self) -> None:
+        found = findings(queue=queue(*line(0, 900), consumers=1), consumers=(consumer(2),))["worker_is_not_consuming"]
+        assert [handle["name"] for handle in found.data["restart"]] == [replica(1).name]
+
+    @pytest.mark.parametrize("consumers", [fakes.failing(ProbeFailure.NOT_CONFIGURED, "broker"), (consumer(7),)])
+    def test_all_are_restarted_where_clients_do_not_say_who_they_are(self, consumers: Any) -> None:
+        found = findings(queue=queue(*line(0, 900), consumers=1), consumers=consumers)["worker_is_not_consuming"]
+        assert len(found.data["restart"]) == 2
+
+    def test_a_replica_just_started_is_given_time(self) -> None:
+        young = tuple(replica(number, since=timedelta(seconds=2)) for number in (1, 2))
+        assert findings(**{**STUCK, "replicas": young})["worker_is_not_consuming"].proof is U
+
+
+class TestNumbers:
+    """How many replicas."""
+
+    def test_the_number_is_arrival_by_capacity_with_headroom(self) -> None:
+        found = findings(**FEW)["too_few_consumers"]
+        assert found.data == {"running": 2, "to": 3}
+        assert "100 1/s arrive and 2 replicas finish 80 1/s: 3 replicas are needed" in str(found.summary)
+        assert any("÷ 40 1/s of each replica × 1.2" in str(evidence.statement) for evidence in found.evidence)
+        assert str(found.advice[0]) == "With 3 replicas the 900 messages that wait are done in 45 s"
+
+    @pytest.mark.parametrize(
+        ("arrival", "used", "to"),
+        [
+            pytest.param(200.0, 4, 6, id="enough room"),
+            pytest.param(400.0, 4, 8, id="no more than declared"),
+            pytest.param(200.0, 18, 4, id="no more than the role's connections"),
+            pytest.param(200.0, 20, 2, id="none"),
+        ],
+    )
+    def test_the_number_is_bounded(self, arrival: float, used: int, to: int) -> None:
+        given = queue(*line(0, 900), arrival_rate=arrival, acknowledge_rate=80.0)
+        assert findings(queue=given, connections=connections(used))["too_few_consumers"].data["to"] == to
+
+    @pytest.mark.parametrize(
+        "changes", [{"max_connections": 30, "used": 26}, {"database_limit": 20, "database_used": 19}]
+    )
+    def test_server_and_database_bound_it_too(self, changes: dict[str, int]) -> None:
+        given = queue(*line(0, 900), arrival_rate=200.0, acknowledge_rate=80.0)
+        assert findings(queue=given, connections=connections(**changes))["too_few_consumers"].data["to"] == 3
+
+    def test_nothing_is_added_when_the_room_is_not_known(self) -> None:
+        found = findings(**{**FEW, "connections": fakes.failing(ProbeFailure.DENIED)})
+        assert found["too_few_consumers"].data["to"] == 2
+
+
+class TestRemedy:
+    """The plan."""
+
+    def test_starts_what_is_down(self) -> None:
+        stopped = tuple(replica(number, "STOPPED", timedelta(seconds=30)) for number in (1, 2))
+        steps = plan(findings(**{**DOWN, "replicas": stopped}))
+        assert [(s.operation, s.arguments["name"], s.fingerprint) for s in steps] == [
+            ("start", replica(1).name, {"state": "STOPPED"}),
+            ("start", replica(2).name, {"state": "STOPPED"}),
+        ]
+        assert all(s.undo is not None and s.undo.operation == "stop" for s in steps)
+
+    def test_restarts_what_is_stuck(self) -> None:
+        steps = plan(findings(**STUCK))
+        assert [(s.operation, s.fingerprint["pid"]) for s in steps] == [("restart", 101), ("restart", 102)]
+
+    def test_scales_what_is_too_few(self) -> None:
+        (step,) = plan(findings(**FEW))
+        assert (step.operation, step.arguments) == ("scale", {"service": fakes.PROCESSING, "to": 3})
+        assert (step.fingerprint, step.touches, step.population) == ({"running": 2}, 1, 8)
+        assert step.undo is not None
+        assert step.undo.arguments["to"] == 2
+
+    def test_does_nothing_while_the_database_refuses(self) -> None:
+        with pytest.raises(NoPlan, match="while the database refuses it"):
+            plan(findings(**REFUSED))
+
+    def test_does_nothing_while_the_database_might_refuse(self) -> None:
+        blind = {"errors": fakes.failing(ProbeFailure.ABSENT), "connections": fakes.failing(ProbeFailure.DENIED)}
+        with pytest.raises(NoPlan, match="cannot be seen"):
+            plan(findings(**DOWN, **blind))
+
+    def test_says_so_when_the_limits_allow_no_more(self) -> None:
+        with pytest.raises(NoPlan, match="no more than the 2 replicas"):
+            plan(findings(**FEW, connections=connections(20)))
+
+    def test_has_nothing_to_do_when_all_is_well(self) -> None:
+        assert plan(findings()) == []
+
+
+class TestDeadLetters:
+    """QUEUE-02."""
+
+    def verdict(self, *messages: int, earlier: Any = ()) -> Any:
+        queues = tuple(queue(messages=count, name="muses.recepcion.muertos") for count in messages)
+        return fakes.judged(check_no_dead_letters, broker=Told(dead_letters=queues), history=fakes.NoHistory(*earlier))
+
+    @pytest.mark.parametrize(
+        ("messages", "state"), [(0, State.OK), (1, State.WARNING), (100, State.WARNING), (101, State.CRITICAL)]
+    )
+    def test_state(self, messages: int, state: State) -> None:
+        assert self.verdict(messages).state is state
+
+    def test_says_how_many_are_new(self) -> None:
+        found = self.verdict(25, earlier=((fakes.now(), 20.0),))
+        assert "25 messages, 5 of them since" in str(found.summary)
+
+    @pytest.mark.parametrize(
+        ("told", "growth", "proof"),
+        [
+            (errors(group("message")), 0.0, C),
+            (errors(group("database")), 5.0, R),
+            (errors(), 0.0, U),
+            (errors(lines=0), 5.0, U),
+        ],
+    )
+    def test_cause(self, told: Any, growth: float, proof: Proof) -> None:
+        broker = Told(dead_letters=(queue(growth_per_minute=growth),))
+        assert messages_are_poisoned(Workers(), broker, Told(errors=told)).proof is proof
