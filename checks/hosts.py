@@ -19,7 +19,7 @@ FOR_A_PERSON = text(
 
 @row(
     "HOST-01",
-    source="Issue 2 §3; 80 % and 90 % as the Nagios plugins for disks ship them",
+    source="práctica común: 80 % y 90 %, como los complementos de Nagios para discos",
     es="Los discos de los servidores tienen espacio",
     threshold=Threshold(warning=80, critical=90, unit="%"),
     person=FOR_A_PERSON,
@@ -29,8 +29,11 @@ def check_disks_have_room(hosts: Hosts, limits: Limits) -> None:
 
     A full disk stops the database, the broker and the logs at once.
     """
-    for disk in hosts.disks():
-        _judge(disk, limits)
+    for found in hosts.disks():
+        if found.problem is not None:
+            limits.cannot_see(text("{host} cannot be read: {problem}", host=found.host, problem=found.problem))
+        for disk in found.disks:
+            _judge(disk, limits)
 
 
 def _judge(disk: Disk, limits: Limits) -> None:

@@ -90,7 +90,7 @@ def restore_consumers(findings: Findings, workers: Workers) -> Iterator[Step]:
 
 @row(
     "QUEUE-02",
-    source="Issue 2 §3: dead letters; each one is a student's record that nobody will process",
+    source="Guía de Operaciones §3 (revisar los logs en busca de errores); práctica de RabbitMQ: dead letter exchange",
     es="Ningún mensaje queda en la cola de mensajes muertos",
     threshold=Threshold(warning=0, critical=100, unit="messages"),
     settings={"window": timedelta(days=1)},

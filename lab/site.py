@@ -56,6 +56,7 @@ def _tables(place: Place) -> dict[str, Table]:
         "timezone": "America/Mexico_City",
         "language": "es",
         "environment": "lab",
+        "state": str(place.home / "state"),
     }
     return {"site": site, **{f"environments.lab.{name}": table for name, table in targets.items()}}
 

@@ -1,4 +1,4 @@
-"""One lab for the whole session, whoever asks for it."""
+"""What all tests share: one running lab a session, its own and taken away at the end."""
 
 from __future__ import annotations
 

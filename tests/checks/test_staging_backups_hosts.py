@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from runbook.targets.hosts import Disk
+from runbook.targets.hosts import Disk, HostDisks
 from runbook.targets.s3 import Backup
 
 from checks.backups import check_newest_backup_is_young
@@ -128,7 +128,13 @@ class TestHosts:
     """HOST-01."""
 
     def verdict(self, *disks: Disk) -> Any:
-        return fakes.judged(check_disks_have_room, hosts=Told(disks=disks))
+        found = HostDisks(host="app-1", disks=disks)
+        return fakes.judged(check_disks_have_room, hosts=Told(disks=(found,)))
+
+    def test_a_host_that_fails_does_not_hide_the_others(self) -> None:
+        lost, full = HostDisks(host="app-1", problem="Connection refused"), HostDisks(host="app-2", disks=(self.disk(95),))
+        assert fakes.judged(check_disks_have_room, hosts=Told(disks=(lost,))).state is State.UNKNOWN
+        assert fakes.judged(check_disks_have_room, hosts=Told(disks=(lost, full))).state is State.CRITICAL
 
     def disk(self, used: float, inodes: float = 1.0, host: str = "app-1") -> Disk:
         return Disk(host=host, mount="/", bytes=10**10, free=10**9, used_percent=used, inodes_percent=inodes)
