@@ -92,7 +92,8 @@ class Treating:
 def settling(job: Job, site: Site) -> timedelta:
     """How long the row's remedy may take to show: the site's word before the row's."""
     declared = job.row.treatment.settles if job.row.treatment else timedelta(0)
-    return site.settings.settling.get(job.row.id, declared)
+    # A plain timedelta: the settings' own subclass is no part of a run's JSON.
+    return timedelta(seconds=site.settings.settling.get(job.row.id, declared).total_seconds())
 
 
 def decide(job: Job, plan: Plan, site: Site) -> Decision:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import psycopg
 
 #: Persons that are added: two scans of them all must cost well over the 50 ms that a record may cost at 20 a second.
-GROWTH = 1_200_000
+GROWTH = 1_000_000
 #: Their numbers start here, far above what the sequence reaches.
 _FIRST = 1_000_000_000
 
@@ -23,8 +23,8 @@ WHERE indrelid = 'tbmu002_persona'::regclass AND attname = 'curp'"""
 # A day that no month has and the state ZZ: nobody's CURP. The names are as long as people's are.
 _GROW: LiteralString = """
 INSERT INTO tbmu002_persona (id_persona, curp, rfc, nombre, primer_apellido, segundo_apellido, fcreacion)
-SELECT %(first)s + n, 'XXQ' || chr(65 + n / 1000000) || lpad((n %% 1000000)::text, 6, '0') || 'HZZBCD99', 'XXQX009040ZZ9',
-    'FICTICIA INVENTADA', 'DELABORATORIO', 'NOEXISTE', localtimestamp - interval '1 year'
+SELECT %(first)s + n, 'XXQ' || chr(65 + n / 1000000) || lpad((n %% 1000000)::text, 6, '0') || 'HZZBCD99',
+    'XXQX009040ZZ9', 'FICTICIA INVENTADA', 'DELABORATORIO', 'NOEXISTE', localtimestamp - interval '1 year'
 FROM generate_series(1, %(growth)s) AS n"""
 _SHRINK: tuple[LiteralString, ...] = (
     "CREATE TEMPORARY TABLE kept ON COMMIT DROP AS SELECT * FROM tbmu002_persona WHERE id_persona < %(first)s",

@@ -29,6 +29,7 @@ PATIENCE = 3.5
 SECOND_LOOK = 1.0
 _SSH = ("ssh", "safe-ssh")
 _SSH_FAILED = 255
+_LONGEST_FOLDER = 49  # a socket's path has 108 bytes, of which ssh wants 58
 
 
 def run(target: str, address: str, settings: HostsSettings, command: str) -> str:
@@ -60,13 +61,14 @@ def _backend(address: str, settings: HostsSettings) -> Any:
 
 def _ssh_options() -> str:
     """Never ask, never trust an unknown host, and go through the connection of the last command where it is open."""
+    folder = str(_control_folder())
+    shared = {"ControlMaster": "auto", "ControlPersist": "60s", "ControlPath": f"{folder}/%C"}
+    alone = {"ControlMaster": "no", "ControlPath": "none"}
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
         "ConnectTimeout": str(round(PATIENCE)),
-        "ControlMaster": "auto",
-        "ControlPersist": "60s",
-        "ControlPath": f"{_control_folder()}/%C",
+        **(shared if len(folder) <= _LONGEST_FOLDER else alone),
     }
     return " ".join(f"-o {name}={shlex.quote(value)}" for name, value in options.items())
 
