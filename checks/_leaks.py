@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from checks import _sessions
-from checks._found import confirmed, fact, ruled_out
+from checks._found import confirmed, fact, ruled_out, unknown
 from runbook.model import Evidence, Finding, Proof, Step
 from runbook.text import Quantity, Text, text
 
@@ -65,10 +65,13 @@ def leaked(
     evidence = (fact(tightest.said, SOURCE), *(_held(group, idle_longer) for group in by_application[:5]))
     for group in by_application:
         idle = sorted((s for s in group if s.state == "idle" and s.since >= idle_longer), key=lambda s: -s.since)
-        if len(idle) >= IDLE * len(group) and len(idle) >= HELD * tightest.used:
+        if _fill(idle, group, tightest):
             surplus = tightest.used - math.floor(tightest.limit * down_to / 100)
             ending = idle[: max(0, min(surplus, most, len(group) - 1))]
             return confirmed(_leaks(group, idle), *evidence, end=[_sessions.handle(s) for s in ending], held=len(group))
+    if any(_fill([s for s in group if s.state == "idle"], group, tightest) for group in by_application):
+        briefly = text("An application's idle sessions hold most connections, but have not been idle for long")
+        return unknown(briefly, *evidence)
     return ruled_out(text("No application holds most of the connections without using them"), *evidence)
 
 
@@ -76,6 +79,11 @@ def steps(finding: Finding) -> Iterator[Step]:
     """End the sessions that the finding names, each by itself."""
     if finding.proof is Proof.CONFIRMED:
         yield from (_sessions.end(named, finding.data["held"]) for named in finding.data["end"])
+
+
+def _fill(idle: Sequence[Session], group: Sequence[Session], budget: Budget) -> bool:
+    """Whether these are most of the application's sessions and of the budget."""
+    return len(idle) >= IDLE * len(group) and len(idle) >= HELD * budget.used
 
 
 def _groups(sessions: Sequence[Session]) -> Iterator[list[Session]]:

@@ -21,11 +21,10 @@ from runbook.text import Quantity, Text, text
 if TYPE_CHECKING:
     from runbook.targets.logs import ErrorGroup, Logs
     from runbook.targets.postgres import Database
-
     from runbook.targets.postgres_structs import Connections
 
-#: An error this young is not over: services come back to the database every few seconds.
-FRESH = timedelta(seconds=10)
+#: An error younger than SOON is not over, one older than FRESH is; in between it depends on how often they came.
+SOON, FRESH = timedelta(seconds=3), timedelta(seconds=10)
 PG = "pg_stat_activity"
 
 
@@ -60,7 +59,7 @@ class Refusals:
             return {Door.FULL: True, Door.OPEN: False}.get(self.door, False if works else None)
         if not self.logged:
             return False if works or self.door in (Door.OPEN, Door.FULL) else None
-        if any(datetime.now(UTC) - group.last <= FRESH for group in self.logged):
+        if any(_goes_on(group) for group in self.logged):
             return True
         if works or (self.door is Door.OPEN and not alive):
             return False
@@ -132,6 +131,12 @@ def full_limits(connections: Connections) -> Iterator[Evidence]:
     usable = connections.max_connections - connections.reserved
     if connections.used >= usable:
         yield fact(text("The server holds all {limit} it may have", limit=_connections(usable)), PG)
+
+
+def _goes_on(group: ErrorGroup) -> bool:
+    """Whether the next error may still come: three times the pause between them has not passed since the last."""
+    pause = (group.last - group.first) / (group.count - 1) if group.count > 1 else FRESH
+    return datetime.now(UTC) - group.last <= min(FRESH, max(SOON, 3 * pause))
 
 
 def _room(connections: Connections) -> Evidence:

@@ -11,7 +11,8 @@ from runbook.rows import row
 from runbook.text import Quantity, size, text
 
 if TYPE_CHECKING:
-    from runbook.targets.s3 import Backup, Storage
+    from runbook.targets.s3 import Storage
+    from runbook.targets.s3_backups import Backup
 
 #: The name under which the age of the newest good backup is judged and remembered.
 NEWEST = "sep_muses"
@@ -52,7 +53,10 @@ def check_newest_backup_is_young(storage: Storage, limits: Limits) -> None:
 def _judge(backup: Backup, *, newest: bool, limits: Limits) -> None:
     """A published backup that cannot be restored is a lie: the newest is critical, an older one a warning."""
     state = State.CRITICAL if newest else State.WARNING
-    if not backup.data_present:
+    if backup.problem is not None:
+        reason = backup.problem.values.get("reason")
+        said = text("The manifest of backup {key} cannot be read: {reason}", key=backup.key, reason=reason)
+    elif not backup.data_present:
         said = text("The data of backup {key} is missing", key=backup.key)
     elif backup.data_bytes != backup.bytes:
         said = text(

@@ -12,5 +12,5 @@ from runbook.plugin import RowModule
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> RowModule | None:
     """Every public module of the folder holds rows."""
     if file_path.suffix == ".py" and not file_path.name.startswith(("_", "conftest")):
-        return RowModule.from_parent(parent, path=file_path)  # type: ignore[no-any-return]
+        return RowModule.from_parent(parent, path=file_path)
     return None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @row(
     "DB-01",
-    source="Guía de Operaciones §3 (errores de conexión a la BD); 80 % and 90 % as check_postgres and check_pgactivity ship them",
+    source="Guía de Operaciones §3 (errores de conexión a la BD); 80 % y 90 % como check_postgres y check_pgactivity",
     es="La base de datos tiene conexiones libres",
     threshold=Threshold(warning=80, critical=90, unit="%"),
     settings={

@@ -12,10 +12,9 @@ from runbook.model import Finding, Risk, Step
 from runbook.rows import Findings, diagnoses, remedies, row
 
 if TYPE_CHECKING:
+    from runbook.history import History
     from runbook.targets.logs import Logs
     from runbook.targets.postgres import Database
-
-    from runbook.history import History
     from runbook.targets.rabbitmq import Broker
     from runbook.targets.workers import Workers
 

@@ -1,4 +1,4 @@
-"""``muses-runbook demo``: the whole loop on a small real SEP-MUSES, from a broken service to the report of its repair."""
+"""``muses-runbook demo``: the whole loop on a small real SEP-MUSES, from the break to the report."""
 
 from __future__ import annotations
 

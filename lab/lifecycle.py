@@ -42,9 +42,7 @@ class Status:
         return bool(self.servers) and all(server.running for server in self.servers)
 
 
-def up(
-    home: Path, *, schema: str | None = None, postgres: Path | None = None, say: Say = lambda *_: None
-) -> Place:
+def up(home: Path, *, schema: str | None = None, postgres: Path | None = None, say: Say = lambda *_: None) -> Place:
     """Bring up the lab in ``home``, founded there if need be; one that is up stays so.
 
     Returns when all servers are ready and all services run. If that fails or is interrupted nothing is left running.
@@ -56,7 +54,7 @@ def up(
         try:
             return _bring_up(place, say)
         except BaseException:  # Ctrl-C too: a lab is up, or there is nothing of it
-            supervision.stop(place)
+            supervision.stop(Place.load(home))  # its ports and sockets may be others by now
             raise
 
 

@@ -27,7 +27,7 @@ BROKER_USERS = ("muses_app", "muses_reader", "muses_operator")
 REGION = "us-east-1"
 BACKUP_BUCKET, ARCHIVE_BUCKET = "muses-respaldos", "muses-archivo"
 
-_LONGEST_SOCKET_FOLDER = 70  # bytes; the kernel's limit for a socket's whole path is 107
+_LONGEST_SOCKET_FOLDER = 80  # bytes; the kernel takes 107 for a socket's whole path, and supervisor adds up to 24
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ _STARTED = ("STARTING", "BACKOFF", "RUNNING")
 _KEPT = ("PATH", "TMPDIR", "COVERAGE_PROCESS_START")  # nothing else of the user's leaks in
 _LIVES = 4  # pids of one process (0 among them, while it is down) after which it will not come up any more
 _RPC_PATIENCE = 10.0  # seconds
+_LOG_WIDTH = 300  # characters shown of a log line: JSON lines are long
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def log_end(place: Place, group: str, lines: int = 15) -> str:
     if not logs:
         return f"(sin bitácora en {place.logs})"
     end = logs[-1].read_text(errors="replace").splitlines()[-lines:]
-    return "\n".join([f"— {logs[-1]}:", *end])
+    return "\n".join([f"— {logs[-1]}:", *(line[:_LOG_WIDTH] for line in end)])
 
 
 def stop(place: Place, patience: float = 15.0) -> None:

@@ -104,9 +104,9 @@ def prepare(place: Place) -> None:
     data = _data(place)
     data.parent.mkdir(mode=0o700, exist_ok=True)
     _hand_over(data.parent, place.logs, place.sockets)
-    if not (data / "PG_VERSION").exists():
-        shutil.rmtree(data, ignore_errors=True)  # a lab killed in the middle of initdb
-        _initialise(place)
+    if not data.exists():
+        _initialise(place, data.with_name("data.new"))
+        data.with_name("data.new").rename(data)
     values = {"listen": LOOPBACK, "port": place.ports.postgres, "connections": MAX_CONNECTIONS}
     paths = {"sockets": _literal(place.sockets), "logs": _literal(place.logs)}
     (data / "postgresql.conf").write_text(_CONFIGURATION.format(**values, **paths))
@@ -157,31 +157,29 @@ def forget_statements(place: Place) -> None:
         connection.execute("SELECT pg_stat_statements_reset()")
 
 
-def _initialise(place: Place) -> None:
+def _initialise(place: Place, draft: Path) -> None:
+    """Make the data in a folder that takes its name only when whole: a lab may be killed in the middle of it."""
+    shutil.rmtree(draft, ignore_errors=True)
     password = place.home / "postgres" / "password"
     password.touch(mode=0o600)
     password.write_text(place.secret(f"database-{SUPERUSER}"))
     _hand_over(password)
     locale = ("--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres")
     access = ("--auth=scram-sha-256", f"--pwfile={password}")
-    initdb = (str(place.postgres / "initdb"), "--no-sync", "--no-instructions", "-D", str(_data(place)))
+    initdb = (str(place.postgres / "initdb"), "--no-sync", "--no-instructions", "-D", str(draft))
     done = run(place, *_unprivileged(), *initdb, *locale, *access)
     password.unlink()
     if done.returncode:
-        raise LabError(f"initdb no pudo crear {_data(place)}:\n{done.stdout}")
+        raise LabError(f"initdb no pudo crear {draft}:\n{done.stdout}")
 
 
 def _administering(place: Place, database: str) -> psycopg.Connection[tuple[object, ...]]:
     import psycopg
 
-    return psycopg.connect(
-        place.conninfo(SUPERUSER), dbname=database, autocommit=True, application_name="lab"
-    )
+    return psycopg.connect(place.conninfo(SUPERUSER), dbname=database, autocommit=True, application_name="lab")
 
 
-def _grant_login(
-    connection: psycopg.Connection[tuple[object, ...]], role: str, limits: str, password: str
-) -> None:
+def _grant_login(connection: psycopg.Connection[tuple[object, ...]], role: str, limits: str, password: str) -> None:
     """Only the password's verifier is sent: statements are logged and kept in statistics."""
     from psycopg import sql
 

@@ -27,11 +27,10 @@ class Event(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Exchange:
-    """An exchange table: the ``columns`` that the subsystem sends and the one with the CURP."""
+    """An exchange table and the ``columns`` of it that the subsystem sends."""
 
     table: str
     columns: tuple[str, ...]
-    curp: str = "curp"
 
     def insert(self) -> sql.Composed:
         """The statement that stores a record: ``columns``, then the status. Delivered twice, it is stored once."""
@@ -48,7 +47,7 @@ class Exchange:
 
 
 EXCHANGES: dict[Kind, Exchange] = {
-    "inscripcion": Exchange("tbae001_inscripcion", records.ENROLMENT_COLUMNS, "curp_actual"),
+    "inscripcion": Exchange("tbae001_inscripcion", records.ENROLMENT_COLUMNS),
     "baja": Exchange("tbae002_bajas", tuple(records.leave(0))),
     "asistencia": Exchange("tbae005_asistencias", tuple(records.attendance(0))),
     "calificacion": Exchange("tbae007_calificaciones", tuple(records.grade(0))),

@@ -171,9 +171,7 @@ def _readings_of(file: Path) -> tuple[Reading, ...]:
     return run.readings
 
 
-def _written(
-    reports: Any, run: Run, folder: Path, formats: tuple[str, ...], language: Any
-) -> dict[str, Path] | None:
+def _written(reports: Any, run: Run, folder: Path, formats: tuple[str, ...], language: Any) -> dict[str, Path] | None:
     """Write the reports; None where something could not be written (which is said, and hides no record)."""
     try:
         files: dict[str, Path] = reports.write(run, folder, formats, language)

@@ -22,7 +22,9 @@ from runbook.tongue import _
 @click.argument("run", metavar="RUN", default="last")
 @of_site
 @click.option("--format", "formats", multiple=True, type=click.Choice(FORMATS), help=_("Report formats (default: all)"))
-@click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help=_("Where reports go"))
+@click.option(
+    "--output", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help=_("Where reports go")
+)
 @of_language
 def report(
     run: str, settings: Path | None, env: str | None, formats: tuple[str, ...], output: Path | None, lang: str | None

@@ -75,7 +75,9 @@ def _numbers(row: Row) -> dict[str, str]:
 
 def _amount(value: Amount | str, unit: str) -> str:
     if isinstance(value, timedelta):
-        return f"{value.total_seconds() / 60:g} min" if value >= timedelta(minutes=1) else f"{value.total_seconds():g} s"
+        return (
+            f"{value.total_seconds() / 60:g} min" if value >= timedelta(minutes=1) else f"{value.total_seconds():g} s"
+        )
     return f"{value} {unit}".strip()
 
 

@@ -14,8 +14,8 @@ from runbook.limits import Limits
 from runbook.plugin import SITE
 
 if TYPE_CHECKING:
-    from runbook.engine import Site
     from runbook.history import History
+    from runbook.site import Site
     from runbook.targets.hosts import Hosts
     from runbook.targets.logs import Logs
     from runbook.targets.postgres import Database

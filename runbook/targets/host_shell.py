@@ -39,11 +39,23 @@ def run(target: str, address: str, settings: HostsSettings, command: str) -> str
         backend.run_local = partial(_run_in_time, backend)
         return _text(backend.run(command).stdout_bytes)
     except subprocess.TimeoutExpired as error:
-        raise unreachable(target, address, TimeoutError()) from error
+        raise unreachable(target, shown(address), TimeoutError()) from error
     except RuntimeError as error:
         raise _not_reached(target, address, settings, error) from error
     except OSError as error:
-        raise unreachable(target, address, error) from error
+        raise unreachable(target, shown(address), error) from error
+
+
+def host_name(address: str) -> str:
+    """What a person calls the host of an address."""
+    kind, _, rest = address.partition("://")
+    return rest.partition("?")[0].rpartition("@")[2] or kind
+
+
+def shown(address: str) -> str:
+    """The address without user, password and options."""
+    kind, _, rest = address.partition("://")
+    return f"{kind}://{host_name(address)}" if rest else address
 
 
 def _backend(address: str, settings: HostsSettings) -> Any:
@@ -108,14 +120,14 @@ def _not_reached(target: str, address: str, settings: HostsSettings, error: Runt
     """ssh says 255 for whatever goes wrong before the command; a look at its port tells the kinds apart."""
     result: Any = error.args[0] if error.args else None
     if getattr(result, "exit_status", None) != _SSH_FAILED:
-        said = text("{address} is no address of a host ({reason})", address=address, reason=str(error))
+        said = text("{address} is no address of a host ({reason})", address=shown(address), reason=str(error))
         return ProbeError(target, ProbeFailure.BROKEN, said)
     try:
         _greeted(address, settings)
     except OSError as refusal:
-        return unreachable(target, address, refusal)
+        return unreachable(target, shown(address), refusal)
     last = _text(result.stderr_bytes).rpartition("\n")[2]
-    said = text("{address} did not let us in: {reason}", address=address, reason=last)
+    said = text("{address} did not let us in: {reason}", address=shown(address), reason=last)
     return ProbeError(target, ProbeFailure.DENIED, said)
 
 

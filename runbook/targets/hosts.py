@@ -1,31 +1,37 @@
-"""The application servers, through testinfra: this machine or others over SSH. Reads only."""
+"""The hosts of an environment: the room on their disks. Reads only."""
 
 from __future__ import annotations
 
-import shlex
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
-from runbook.errors import NotConfigured
+from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.probes import probe
 from runbook.redact import masked_text
 from runbook.settings import HostsSettings
 from runbook.targets.base import Target
+from runbook.targets.host_shell import host_name, run, shown
+from runbook.targets.rights import Right
+from runbook.text import text
 
-#: Seconds in which a host must have answered: to connect, and to go on answering.
-CONNECT, ALIVE = 3, 2
-#: One round trip a host: bytes, then inodes, of what is on disks.
-COMMAND = "LC_ALL=C df -PT -B1 && echo -- && LC_ALL=C df -PTi"
-#: File systems that are no disk that can fill up by accident.
-NO_DISKS = frozenset({"tmpfs", "devtmpfs", "squashfs", "efivarfs", "iso9660", "proc", "sysfs", "fuse.portal"})
+#: One command tells bytes and inodes; ``-l`` because a network file system whose server is gone hangs it.
+COMMAND = "LC_ALL=C df -l -B1 --output=fstype,size,used,avail,itotal,iused,source,target"
+#: File systems that hold no data, or are full by their nature; as the root they are a container's.
+_PSEUDO = frozenset({"tmpfs", "devtmpfs", "ramfs", "squashfs", "iso9660", "udf", "efivarfs", "overlay"})
+_ROOT = "/"
+_MEND = "ssh-keyscan HOST >> ~/.ssh/known_hosts  # compare the key with the host's first; then: ssh-copy-id USER@HOST"
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
-    """One mounted file system; sizes in bytes, shares 0 to 100. ``inodes_percent`` is None where it has none to run out."""
+    """One file system: ``free`` is what we may still write, in bytes, and ``used_percent`` is of what we may use.
+
+    ``inodes_percent`` is None where the file system has no fixed number of them.
+    """
 
     host: str
     mount: str
@@ -36,11 +42,12 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostDisks(msgspec.Struct, frozen=True, kw_only=True):
-    """A host's disks, fullest first; or why they could not be read."""
+    """The disks of one host, or the ``problem`` that kept them from being read, and its kind."""
 
     host: str
     disks: tuple[Disk, ...] = ()
     problem: str | None = None
+    failure: ProbeFailure | None = None
 
 
 class Hosts(Target):
@@ -52,12 +59,33 @@ class Hosts(Target):
         super().__init__(name)
         self._given, self._setting = settings, f"environments.{environment}.hosts"
 
-    @probe(needs="a login that may run df", deadline=timedelta(seconds=CONNECT + ALIVE))
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The hosts as the settings name them."""
+        return self._settings.addresses
+
     def disks(self) -> tuple[HostDisks, ...]:
-        """The disks of every host, all hosts at once; a host that fails does not hide the others. Reads only."""
-        addresses = self._settings.addresses
-        with ThreadPoolExecutor(max_workers=max(len(addresses), 1)) as hosts:
-            return tuple(hosts.map(self._disks_of, addresses))
+        """The disks of every host in the order of the settings, all read at the same time, each in its own time.
+
+        A host that cannot be read says why and hides nothing of the others. Reads only.
+        """
+        told: dict[str, HostDisks] = {}
+
+        def ask(host: Host) -> None:
+            told[host.address] = _told(host)
+
+        hosts = [Host(f"{self.name} {host_name(address)}", address, self._settings) for address in self.addresses]
+        asking = [threading.Thread(target=copy_context().run, args=(ask, host), daemon=True) for host in hosts]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+        return tuple(told[host.address] for host in hosts)
+
+    @probe(deadline=timedelta(seconds=15))
+    def rights(self) -> tuple[Right, ...]:
+        """Whether each host lets us in. Reads only."""
+        return tuple(_right(told) for told in self.disks())
 
     @property
     def _settings(self) -> HostsSettings:
@@ -65,77 +93,80 @@ class Hosts(Target):
             raise NotConfigured(self.name, self._setting)
         return self._given
 
-    def _disks_of(self, address: str) -> HostDisks:
-        name = host_name(address)
-        try:
-            said = self._reach(address).run(COMMAND)
-        except RuntimeError as failed:  # testinfra's way to say that ssh itself failed: the result is in it
-            said = failed.args[0]
-        except (OSError, ValueError) as error:
-            return HostDisks(host=name, problem=masked_text(str(error)))
-        found = tuple(sorted(parsed(name, said.stdout), key=lambda disk: -disk.used_percent))
-        reason = said.stderr.strip().rpartition("\n")[2] or f"df ended with {said.rc}"
-        return HostDisks(host=name, disks=found, problem=None if found else masked_text(reason))
 
-    def _reach(self, address: str) -> Any:
-        import testinfra
+class Host(Target):
+    """One host, a target of its own: that one is silent says nothing of the others."""
 
-        if not address.startswith("ssh://"):
-            return testinfra.get_host(address)
-        settings = self._settings
-        return testinfra.get_host(
-            address,
-            ssh_config=str(settings.ssh_config) if settings.ssh_config else None,
-            ssh_identity_file=str(settings.ssh_identity_file) if settings.ssh_identity_file else None,
-            ssh_extra_args=shlex.join(_ssh_options()),
-            controlpersist=0,
+    kind: ClassVar[str] = "hosts"
+
+    def __init__(self, name: str, address: str, settings: HostsSettings) -> None:
+        super().__init__(name)
+        self.address, self._settings = address, settings
+
+    @probe(needs="a login by key, and the host's key among the known ones")
+    def disks(self) -> tuple[Disk, ...]:
+        """The file systems that hold data, shortest path first. Raises ProbeError, BROKEN where df tells nothing."""
+        found = tuple(parsed(host_name(self.address), run(self.name, self.address, self._settings, COMMAND)))
+        if not found:
+            said = text("df tells of no disk at {address}", address=shown(self.address))
+            raise ProbeError(self.name, ProbeFailure.BROKEN, said)
+        return found
+
+
+def parsed(host: str, printed: str) -> Iterator[Disk]:
+    """The disks in the output of :data:`COMMAND`."""
+    for row in _kept([row for line in printed.splitlines() if (row := _row(line))]):
+        yield Disk(
+            host=host,
+            mount=row.mount,
+            bytes=row.size,
+            free=row.free,
+            used_percent=100 * row.used / (row.used + row.free) if row.used + row.free else 100.0,
+            inodes_percent=100 * row.inodes_used / row.inodes if row.inodes else None,
         )
 
 
-def host_name(address: str) -> str:
-    """What a person calls the host of an address."""
-    kind, _, rest = address.partition("://")
-    return rest.partition("?")[0].rpartition("@")[2] or kind
+class _Row(NamedTuple):
+    kind: str
+    size: int
+    used: int
+    free: int
+    inodes: int
+    inodes_used: int
+    source: str
+    mount: str
 
 
-def parsed(host: str, output: str) -> Iterator[Disk]:
-    """The disks in the output of :data:`COMMAND`."""
-    sizes, _, nodes = output.partition("--\n")
-    inodes = {mount: _share(used) for *_rest, used, mount in _lines(nodes)}
-    for _device, _kind, total, _used, free, used, mount in _lines(sizes):
-        share = _share(used)
-        if share is not None:
-            yield Disk(
-                host=host,
-                mount=mount,
-                bytes=int(total),
-                free=int(free),
-                used_percent=share,
-                inodes_percent=inodes.get(mount),
-            )
+def _row(line: str) -> _Row | None:
+    """One line of df, where ``-`` stands for what a file system does not say. None for any other line."""
+    parts = line.split(None, len(_Row._fields) - 1)
+    if len(parts) != len(_Row._fields):
+        return None
+    kind, *amounts, source, mount = parts
+    if not all(amount == "-" or amount.isdecimal() for amount in amounts):
+        return None
+    size, used, free, inodes, inodes_used = (0 if amount == "-" else int(amount) for amount in amounts)
+    return _Row(kind, size, used, free, inodes, inodes_used, source, mount)
 
 
-def _lines(table: str) -> Iterator[list[str]]:
-    """The rows of one df, without its head and without what is no disk."""
-    for line in table.splitlines()[1:]:
-        columns = line.split(maxsplit=6)
-        if len(columns) == 7 and columns[1] not in NO_DISKS:
-            yield columns
+def _kept(rows: list[_Row]) -> Iterator[_Row]:
+    """Those that hold data, each device once: a container has one mounted at many places."""
+    seen: set[str] = set()
+    for row in sorted(rows, key=lambda row: len(row.mount)):
+        pseudo = row.kind in _PSEUDO and row.mount != _ROOT
+        if not pseudo and row.size and row.source not in seen:
+            seen.add(row.source)
+            yield row
 
 
-def _share(used: str) -> float | None:
-    """``"83%"`` as 83.0; None where df writes ``-``."""
-    return float(used.rstrip("%")) if used.rstrip("%").isdigit() else None
+def _told(host: Host) -> HostDisks:
+    name = host_name(host.address)
+    try:
+        return HostDisks(host=name, disks=host.disks())
+    except ProbeError as error:
+        return HostDisks(host=name, failure=error.kind, problem=masked_text(str(error.said)))
 
 
-def _ssh_options() -> Iterator[str]:
-    """Never ask, never trust an unknown host, never wait for a silent one."""
-    options = {
-        "BatchMode": "yes",
-        "StrictHostKeyChecking": "yes",
-        "ConnectTimeout": str(CONNECT),
-        "ServerAliveInterval": "1",
-        "ServerAliveCountMax": str(ALIVE),
-    }
-    for name, value in options.items():
-        yield from ("-o", f"{name}={value}")
+def _right(told: HostDisks) -> Right:
+    what = text("{host} lets us in and tells of its disks", host=told.host)
+    return Right(what=told.problem or what, held=told.failure is None, mend=_MEND)

@@ -14,6 +14,9 @@ import msgspec
 
 from runbook.targets.rates import Samples, rise
 
+#: Milliseconds without a report after which a queue is quiet: at work it reports every five seconds, or more often.
+QUIET = 6_000
+
 
 class Sample(msgspec.Struct, frozen=True):
     """One value at one time (milliseconds since 1970)."""
@@ -97,17 +100,22 @@ class QueueRow(msgspec.Struct, frozen=True):
 
     @property
     def moments(self) -> set[int]:
-        """When the queue truly reported: each report moves the count of its process's work (reductions).
+        """When the samples are true: at each report of the queue, which moves the count of its process's work
+        (reductions), and while it is quiet, because then nothing changes.
 
-        The API fills the time before its first statistics with zeros: after a restart of the broker an old backlog
-        would seem to have come in within one interval. Between two reports it repeats the last one. A queue that
-        slept through the whole window reports nothing because nothing changed: all its moments count.
+        The API fills the time before a queue's first report with zeros: after a restart of the broker an old backlog
+        would seem to have come in within one interval. Between two reports it repeats the last one.
         """
         worked = self.reductions_details.samples[::-1]
-        reports = {new.timestamp for old, new in pairwise(worked) if new.sample != old.sample}
-        if len(reports) < 2 and all(s.sample for s in worked):
-            return {s.timestamp for s in worked}
-        return reports
+        told = worked[0].timestamp if worked and worked[0].sample else None
+        moments = set()
+        for old, new in pairwise(worked):
+            if new.sample != old.sample:
+                told = new.timestamp
+                moments.add(told)
+            elif told is not None and new.timestamp - told > QUIET:
+                moments.add(new.timestamp)
+        return moments
 
     @property
     def _traffic(self) -> Traffic:

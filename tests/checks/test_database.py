@@ -67,7 +67,6 @@ class TestLeak:
     @pytest.mark.parametrize(
         "sessions",
         [
-            pytest.param(leak(19, since=MINUTE), id="idle for a moment only"),
             pytest.param(at_work(19), id="at work"),
             pytest.param((*leak(9), *at_work(11)), id="less than half of the budget"),
             pytest.param((*leak(12), *at_work(8, "reporte-matricula")), id="many of them at work"),
@@ -79,6 +78,11 @@ class TestLeak:
     )
     def test_others_do_not(self, sessions: tuple[Any, ...]) -> None:
         assert finding(sessions).proof is Proof.RULED_OUT
+
+    def test_idle_for_a_moment_only_is_not_known(self) -> None:
+        found = finding(leak(19, since=MINUTE))
+        assert found.proof is Proof.UNKNOWN
+        assert found.evidence
 
     def test_the_servers_budget_is_of_all_roles(self) -> None:
         full = connections(2, None, used=95)

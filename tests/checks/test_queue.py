@@ -277,6 +277,32 @@ class TestCauses:
         assert findings(**{**STUCK, "replicas": young})["worker_is_not_consuming"].proof is U
 
 
+class TestRefusals:
+    """When errors of the database in a log are over."""
+
+    @pytest.mark.parametrize(
+        ("ago", "count", "works", "expected"),
+        [
+            pytest.param(1, 100, True, C, id="a moment ago: some are refused while others work"),
+            pytest.param(5, 100, True, R, id="they came every second and stopped"),
+            pytest.param(8, 10, True, C, id="they came every few seconds and may go on"),
+            pytest.param(11, 10, True, R, id="over, and messages are finished"),
+            pytest.param(11, 10, False, R, id="over: the log went on with other things"),
+            pytest.param(1, 1, True, C, id="one, just now"),
+        ],
+    )
+    def test_proof(self, ago: float, count: int, works: bool, expected: Proof) -> None:
+        told = errors(group("database", ago=timedelta(seconds=ago), count=count), last_line_at=fakes.now())
+        found = findings(errors=told, queue=queue(*line(0, 900), acknowledge_rate=20.0 if works else 0.0))
+        assert found["database_refuses_the_workers"].proof is expected
+
+    def test_older_errors_count_while_nothing_else_is_logged(self) -> None:
+        ago = timedelta(seconds=40)
+        told = errors(group("database", ago=ago), last_line_at=fakes.now() - ago)
+        found = findings(errors=told, queue=queue(*line(0, 900), acknowledge_rate=0.0))
+        assert found["database_refuses_the_workers"].proof is C
+
+
 class TestNumbers:
     """How many replicas."""
 

@@ -6,15 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from runbook.targets.hosts import Disk, HostDisks
-from runbook.targets.s3 import Backup
 
 from checks.backups import check_newest_backup_is_young
 from checks.hosts import check_disks_have_room
 from checks.staging import check_staging_within_retention
 from runbook.model import State
 from runbook.rows import of
+from runbook.targets.hosts import Disk, HostDisks
 from runbook.targets.postgres_structs import StagingTable
+from runbook.targets.s3_backups import Backup
+from runbook.text import text
 from tests.checks import fakes
 from tests.checks.fakes import Told
 
@@ -118,6 +119,14 @@ class TestBackups:
     def test_state(self, backups: tuple[Backup, ...], state: State) -> None:
         assert self.verdict(*backups).state is state
 
+    @pytest.mark.parametrize(("age", "state"), [(HOUR, State.CRITICAL), (23 * HOUR, State.WARNING)])
+    def test_a_manifest_that_cannot_be_read_is_told(self, age: timedelta, state: State) -> None:
+        problem = text("its manifest cannot be read: {reason}", reason="truncated")
+        unreadable = backup(age, bytes=0, verified=False, data_present=False, data_bytes=None, problem=problem)
+        found = self.verdict(*sorted((unreadable, backup(22 * HOUR)), key=lambda b: b.finished_at, reverse=True))
+        assert found.state is state
+        assert str(found.summary).endswith("cannot be read: truncated")
+
     def test_what_is_not_published_is_told(self) -> None:
         found = self.verdict(backup(HOUR), unpublished=2)
         assert found.state is State.OK
@@ -132,7 +141,10 @@ class TestHosts:
         return fakes.judged(check_disks_have_room, hosts=Told(disks=(found,)))
 
     def test_a_host_that_fails_does_not_hide_the_others(self) -> None:
-        lost, full = HostDisks(host="app-1", problem="Connection refused"), HostDisks(host="app-2", disks=(self.disk(95),))
+        lost, full = (
+            HostDisks(host="app-1", problem="Connection refused"),
+            HostDisks(host="app-2", disks=(self.disk(95),)),
+        )
         assert fakes.judged(check_disks_have_room, hosts=Told(disks=(lost,))).state is State.UNKNOWN
         assert fakes.judged(check_disks_have_room, hosts=Told(disks=(lost, full))).state is State.CRITICAL
 

@@ -54,7 +54,7 @@ def test_ports_differ() -> None:
 
 def test_sockets_get_a_private_folder_with_a_short_path(tmp_path: Path) -> None:
     place = Place.new(tmp_path / ("x" * 80))
-    assert len(os.fsencode(place.sockets)) < 70
+    assert len(os.fsencode(place.sockets)) <= 80
     assert place.sockets.stat().st_mode & 0o777 == 0o700
     again = place.refreshed()
     assert not place.sockets.exists()

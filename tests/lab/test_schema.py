@@ -144,7 +144,7 @@ def test_the_services_write_but_build_nothing(lab_place: Place) -> None:
 
 def test_the_reader_sees_every_table_and_changes_none(lab_place: Place) -> None:
     for table in KEYS:
-        rows(lab_place, f"SELECT FROM {table} LIMIT 1", "muses_reader")  # type: ignore[arg-type]
+        rows(lab_place, f"SELECT FROM {table} LIMIT 1", "muses_reader")
     with psycopg.connect(lab_place.conninfo("muses_reader"), autocommit=True) as connection:
         connection.execute("SET default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

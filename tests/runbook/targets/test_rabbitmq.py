@@ -114,6 +114,23 @@ def test_an_idle_queue_does_not_grow_and_has_no_traffic(server: RabbitServer, se
     assert queue.growth_per_minute == queue.arrival_rate == queue.acknowledge_rate == 0
 
 
+def test_a_burst_that_is_over_is_no_growth_any_more(server: RabbitServer, settings: BrokerSettings) -> None:
+    with client(server.place) as channel:
+        channel.queue_declare("de golpe", auto_delete=True)
+        target = broker(settings, queues=("de golpe",))
+        for _ in range(3):
+            publish(channel, "de golpe", 50)
+            time.sleep(1.2)
+        [burst] = target.queues(window=WINDOW)
+        until(lambda: target.queues(window=WINDOW)[0].window > timedelta(seconds=10), patience=15)
+        [quiet] = target.queues(window=WINDOW)
+        channel.queue_delete("de golpe")
+    assert burst.growth_per_minute is not None
+    assert quiet.growth_per_minute is not None
+    assert quiet.messages == 150
+    assert 0 <= quiet.growth_per_minute < burst.growth_per_minute / 2
+
+
 def test_consumers_and_connections_are_named(server: RabbitServer, settings: BrokerSettings) -> None:
     target = broker(settings)
     assert target.consumers() == ()
@@ -133,7 +150,7 @@ def test_consumers_and_connections_are_named(server: RabbitServer, settings: Bro
         assert [q.consumers for q in target.queues()] == [1]
         assert [q.consumers for q in target.depths()] == [1]
         named = {c.client_name: c for c in target.connections()}
-        assert set(named) == {"replica-01", ""}
+        assert set(named) >= {"replica-01", ""}
         assert named["replica-01"].name == consumer.connection
         connected = named["replica-01"].connected_at
         assert connected is not None
@@ -330,10 +347,11 @@ def test_an_old_backlog_after_a_restart_of_the_broker_is_no_growth(
         publish(channel, count=300)
     server.stop()
     server.start()
-    seen: set[str] = set()
-    ends = time.monotonic() + 6
-    while time.monotonic() < ends:
+
+    def seen_by_the_api() -> bool:
         [queue] = broker(settings).queues()
-        seen.add(queue.source)
         assert (queue.messages, queue.growth_per_minute) == (300, 0)
-    assert "management" in seen
+        return queue.source == "management"
+
+    until(seen_by_the_api, patience=20)
+    assert seen_by_the_api()
