@@ -128,6 +128,11 @@ class BrokerSettings(Strict, frozen=True, kw_only=True):
     reader: Login
     operator: Login | None = None
 
+    def __post_init__(self) -> None:
+        """An empty address, as an overriding variable can give, means that there is no management API."""
+        if not self.management_url:
+            msgspec.structs.force_setattr(self, "management_url", None)
+
 
 class StorageSettings(Strict, frozen=True, kw_only=True):
     """An object store that speaks S3."""

@@ -1,8 +1,8 @@
 """Find and read the site file: one TOML file, with environment variables on top.
 
 It is looked for in ``$MUSES_RUNBOOK_SETTINGS``, the working folder (``muses-runbook.toml``, a lab's
-``.lab/site.toml``), ``$XDG_CONFIG_HOME/muses-runbook/settings.toml`` and ``/etc/muses-runbook/settings.toml``, in that order; the first
-that exists is the only one read. ``MUSES_RUNBOOK__ENVIRONMENTS__PROD__DATABASE__HOST=db1`` overrides one key.
+``.lab/site.toml``), ``$XDG_CONFIG_HOME/muses-runbook/settings.toml`` and ``/etc/muses-runbook/settings.toml``, in that
+order; the first that exists is the only one read. ``MUSES_RUNBOOK__ENVIRONMENTS__PROD__DATABASE__HOST=db1`` overrides one key.
 """
 
 from __future__ import annotations

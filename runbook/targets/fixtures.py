@@ -6,22 +6,17 @@ Loaded as a pytest plugin beside ``runbook.plugin``; a site pack's own targets a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runbook.limits import Limits
 from runbook.plugin import SITE
+from runbook.targets.opening import open_target
 
 if TYPE_CHECKING:
     from runbook.history import History
     from runbook.site import Site
-    from runbook.targets.hosts import Hosts
-    from runbook.targets.logs import Logs
-    from runbook.targets.postgres import Database
-    from runbook.targets.rabbitmq import Broker
-    from runbook.targets.s3 import Storage
-    from runbook.targets.workers import Workers
 
 
 @pytest.fixture(scope="session")
@@ -42,66 +37,22 @@ def history(site: Site) -> History:
     return site.history
 
 
-@pytest.fixture(scope="session")
-def database(site: Site) -> Iterator[Database]:
-    """PostgreSQL ``sep_muses``."""
-    from runbook.targets.postgres import Database
+def _target(name: str, doc: str) -> Any:
+    """The fixture of one target: made for the session, its connections let go at the end."""
 
-    target = Database(
-        "database",
-        site.settings.database,
-        environment=site.environment.name,
-        timezone=site.environment.timezone,
-    )
-    yield target
-    target.close()
+    @pytest.fixture(scope="session", name=name)
+    def target(site: Site) -> Iterator[Any]:
+        made = open_target(name, site)
+        yield made
+        made.close()
+
+    target.__doc__ = doc
+    return target
 
 
-@pytest.fixture(scope="session")
-def broker(site: Site) -> Iterator[Broker]:
-    """RabbitMQ."""
-    from runbook.targets.rabbitmq import Broker
-
-    target = Broker("broker", site.settings.broker, environment=site.environment.name)
-    yield target
-    target.close()
-
-
-@pytest.fixture(scope="session")
-def workers(site: Site) -> Iterator[Workers]:
-    """The services' replicas."""
-    from runbook.targets.workers import Workers
-
-    target = Workers("workers", site.settings.workers, environment=site.environment.name)
-    yield target
-    target.close()
-
-
-@pytest.fixture(scope="session")
-def logs(site: Site) -> Iterator[Logs]:
-    """The services' and the database's logs."""
-    from runbook.targets.logs import Logs
-
-    target = Logs("logs", site.settings.logs, environment=site.environment.name)
-    yield target
-    target.close()
-
-
-@pytest.fixture(scope="session")
-def storage(site: Site) -> Iterator[Storage]:
-    """The object store of backups and archives."""
-    from runbook.targets.s3 import Storage
-
-    target = Storage("storage", site.settings.storage, environment=site.environment.name)
-    yield target
-    target.close()
-
-
-@pytest.fixture(scope="session")
-def hosts(site: Site) -> Iterator[Hosts]:
-    """The application servers."""
-    from runbook.targets.hosts import Hosts
-
-    target = Hosts("hosts", site.settings.hosts, environment=site.environment.name)
-    yield target
-    target.close()
+database = _target("database", "PostgreSQL ``sep_muses``.")
+broker = _target("broker", "RabbitMQ.")
+workers = _target("workers", "The services' replicas.")
+logs = _target("logs", "The services' and the database's logs.")
+storage = _target("storage", "The object store of backups and archives.")
+hosts = _target("hosts", "The application servers.")
