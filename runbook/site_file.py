@@ -2,7 +2,8 @@
 
 It is looked for in ``$MUSES_RUNBOOK_SETTINGS``, the working folder (``muses-runbook.toml``, a lab's
 ``.lab/site.toml``), ``$XDG_CONFIG_HOME/muses-runbook/settings.toml`` and ``/etc/muses-runbook/settings.toml``, in that
-order; the first that exists is the only one read. ``MUSES_RUNBOOK__ENVIRONMENTS__PROD__DATABASE__HOST=db1`` overrides one key.
+order; the first that exists is the only one read. A variable overrides one key, such as
+``MUSES_RUNBOOK__ENVIRONMENTS__PROD__DATABASE__HOST=db1``.
 """
 
 from __future__ import annotations

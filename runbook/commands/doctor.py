@@ -24,7 +24,6 @@ from runbook.targets.rights import Right
 from runbook.text import Text, verbatim
 from runbook.tongue import _, told
 
-
 IDENTITIES = {"reader": _("reader"), "operator": _("operator")}
 
 
