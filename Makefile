@@ -42,7 +42,7 @@ catalogue: setup ## Extract and compile the translations, and say what is missin
 pins: ## Choose the newest packages that fit, and pin them (needs uv)
 	uv pip compile pyproject.toml requirements/build.in --extra lab --extra dev --universal --upgrade \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 --allow-unsafe \
-	    --no-config -q -o requirements/everything.txt
+	    --no-strip-extras --no-config -q -o requirements/everything.txt
 
 clean: ## Take away what setup and tests made
 	rm -rf .venv .venv-storage .cache .coverage .pytest_cache .mypy_cache .ruff_cache
