@@ -6,6 +6,7 @@ asked, so that ``--help`` costs next to nothing and the engine imports none of t
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import signal
 import sys
@@ -15,9 +16,8 @@ from typing import cast
 
 import click
 
-from runbook import __version__
+from runbook import __version__, asserts_are_off
 from runbook.errors import HistoryError, JournalError, LockError, ReportError, RunbookError, SettingsError
-from runbook.site import asserts_are_off
 from runbook.tongue import _, told
 
 
@@ -63,6 +63,16 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(_COMMANDS[cmd_name][0])
         return cast(click.Command, getattr(module, f"{cmd_name}_command", None) or getattr(module, cmd_name))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name for one there is not."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            nearest = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = " — " + _("did you mean {name!r}?").format(name=nearest[0]) if nearest else ""
+            ctx.fail(_("there is no command {name!r}").format(name=args[0]) + hint)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands without importing any."""

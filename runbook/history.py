@@ -6,18 +6,20 @@ policy then lets nothing act.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook.errors import HistoryError
 from runbook.limits import number
 from runbook.model import Record, Run, State
 from runbook.text import Quantity, Value
+
+if TYPE_CHECKING:
+    import sqlite3
 
 #: How long measures are kept; runs and attempts stay.
 KEPT = timedelta(days=400)
@@ -142,6 +144,8 @@ class History:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
+        import sqlite3
+
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -151,6 +155,8 @@ class History:
             ) from error
 
     def _open(self) -> sqlite3.Connection:
+        import sqlite3
+
         if self._database is None:
             if self._file is not None:
                 self._file.parent.mkdir(parents=True, exist_ok=True)

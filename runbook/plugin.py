@@ -15,13 +15,13 @@ from typing import Any, Protocol, cast
 
 import pytest
 
-from runbook import site_file
+from runbook import asserts_are_off, site_file
 from runbook.engine import Engine
 from runbook.errors import RunbookError
 from runbook.job import Listener
 from runbook.model import Action, Record, Run, State, Step, final, worst
 from runbook.rows import Row, lost
-from runbook.site import Site, asserts_are_off, open_site
+from runbook.site import Site, open_site
 
 SITE: pytest.StashKey[Site] = pytest.StashKey()
 LOST: pytest.StashKey[dict[str, str]] = pytest.StashKey()

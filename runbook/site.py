@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import socket
-import sys
 import zoneinfo
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from runbook import __version__
+from runbook import __version__, tongue
 from runbook.history import History
 from runbook.model import Environment, Reading
 from runbook.settings import EnvironmentSettings, Settings, Span
@@ -52,7 +51,7 @@ def open_site(
             site=settings.site.name,
             name=name,
             timezone=settings.site.timezone,
-            language=language or settings.site.language or preferred_language(),
+            language=language or tongue.asked_for() or settings.site.language or tongue.spoken(),
             host=socket.gethostname(),
             versions={"muses-runbook": __version__, "Python": platform.python_version()},
         ),
@@ -69,14 +68,3 @@ def open_site(
 def default_state_folder() -> Path:
     """``$XDG_STATE_HOME/muses-runbook``."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "muses-runbook"
-
-
-def preferred_language() -> str:
-    """English where the locale says so, else the team's Spanish."""
-    locale = next((os.environ[n] for n in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(n)), "")
-    return "en" if locale.startswith("en") else "es"
-
-
-def asserts_are_off() -> bool:
-    """Whether this is ``python -O``: it removes asserts, and rows would turn green."""
-    return sys.flags.optimize > 0

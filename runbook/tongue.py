@@ -31,16 +31,21 @@ def told(said: Text) -> str:
 
 def spoken() -> str:
     """``es`` or ``en``."""
-    return _asked_for(tuple(sys.argv), os.environ.get("MUSES_RUNBOOK_LANG") or _locale())
+    return asked_for() or ("en" if _locale().startswith("en") else "es")
+
+
+def asked_for() -> str | None:
+    """The language that ``--lang`` or the variable asks for; None where neither does."""
+    return _in_arguments(tuple(sys.argv)) or os.environ.get("MUSES_RUNBOOK_LANG") or None
 
 
 @functools.cache
-def _asked_for(arguments: tuple[str, ...], otherwise: str) -> str:
+def _in_arguments(arguments: tuple[str, ...]) -> str | None:
     for option, value in zip(arguments, (*arguments[1:], ""), strict=True):
         language = option.removeprefix("--lang=") if option.startswith("--lang=") else value
         if option.startswith("--lang") and language in ("es", "en"):
             return language
-    return "en" if otherwise.startswith("en") else "es"
+    return None
 
 
 def _locale() -> str:

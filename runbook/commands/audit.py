@@ -12,7 +12,7 @@ from runbook.site import open_site
 from runbook.tongue import _
 
 
-@click.group(help=_("Prove that the journal of actions is complete"))
+@click.group(help=_("Prove that the journal of actions is complete"), epilog=_("Example: muses-runbook audit verify"))
 def audit() -> None:
     """The journal."""
 

@@ -157,8 +157,10 @@ def _driven(watch: Watching, keyword: str | None, marks: str | None) -> Run:
     arguments += ["-k", keyword] if keyword else []
     arguments += ["-m", marks] if marks else []
     code = pytest.main(arguments, plugins=[plugin.Handover(watch)])
-    if watch.outcome is None:
-        raise SettingsError(_("no row matches") if code == pytest.ExitCode.NO_TESTS_COLLECTED else f"pytest: {code}")
+    if watch.outcome is None or not (watch.outcome.records or watch.outcome.interrupted):
+        raise SettingsError(
+            _("no row matches") if watch.outcome or code == pytest.ExitCode.NO_TESTS_COLLECTED else f"pytest: {code}"
+        )
     return watch.outcome
 
 
