@@ -10,10 +10,9 @@ from runbook.errors import HistoryError, ProbeError
 from runbook.limits import Limits
 
 if TYPE_CHECKING:
+    from runbook.history import History
     from runbook.targets.logs import Logs
     from runbook.targets.postgres import Database
-
-    from runbook.history import History
     from runbook.targets.rabbitmq import Broker, Consumer, Queue
     from runbook.targets.workers import Replica, Workers
 

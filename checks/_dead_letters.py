@@ -13,7 +13,6 @@ from runbook.text import Quantity, text
 
 if TYPE_CHECKING:
     from runbook.targets.logs import ErrorGroups
-
     from runbook.targets.rabbitmq import Queue
 
 #: Getting with requeue puts the messages back where they were; nothing here removes one.

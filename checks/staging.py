@@ -12,7 +12,6 @@ from runbook.text import Quantity, size, text
 
 if TYPE_CHECKING:
     from runbook.targets.postgres import Database
-
     from runbook.targets.postgres_structs import StagingTable
 
 FOR_A_PERSON = text(
