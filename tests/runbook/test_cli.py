@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +142,31 @@ def test_json_is_the_only_thing_on_standard_output(desk: Path) -> None:
     done = said("check", "--json", folder=desk)
     run = msgspec.json.decode(done.stdout, type=Run)
     assert {record.verdict.state.value for record in run.records} == {"SKIPPED"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_leaves_its_report(tmp_path: Path, number: int) -> None:
+    (tmp_path / "password").write_text("invented-password")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        site = SITE.format(state=tmp_path / "state") + (
+            f"[environments.here.database]\nport = {silent.getsockname()[1]}\n"
+            f'reader = {{ user = "muses_reader", password = {{ file = "{tmp_path / "password"}" }} }}\n'
+        )
+        (tmp_path / "muses-runbook.toml").write_text(site)
+        with subprocess.Popen(
+            [COMMAND, "check", "--output", "reports", "--deadline", "60s"],
+            cwd=tmp_path,
+            env=os.environ | {"HOME": str(tmp_path), "MUSES_RUNBOOK_LANG": "en"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as run:
+            silent.settimeout(20)
+            connection, _address = silent.accept()  # the check is waiting for an answer that never comes
+            run.send_signal(number)
+            out, err = run.communicate(timeout=20)
+            connection.close()
+    assert run.returncode == cli.Exit.INTERRUPTED, err
+    assert "Traceback" not in err
+    assert "DB-01" in out
+    assert {path.suffix for path in (tmp_path / "reports").iterdir()} == {".json", ".html", ".md", ".xml"}
