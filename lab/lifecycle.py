@@ -103,10 +103,10 @@ def _install_storage(say: Say) -> None:
 
 
 def _bring_up(place: Place, say: Say) -> Place:
-    fresh = not supervision.responds(place)
+    fresh = not _stands(place)
     if fresh:
         with _timed(say, "supervisor"):
-            supervision.stop(place)  # what a killed supervisor left behind
+            supervision.stop(place)  # what a killed supervisor, or an up that was killed halfway, left behind
             place = place.refreshed()
             supervision.launch(place, _commands(place))
     site.write(place)
@@ -116,6 +116,11 @@ def _bring_up(place: Place, say: Say) -> Place:
         if fresh:
             _await_consumers(place)
     return place
+
+
+def _stands(place: Place) -> bool:
+    """Whether all servers of the lab run: an up that was killed halfway left some, and programs that still write."""
+    return supervision.responds(place) and status(place.home).running
 
 
 def _serve_all(place: Place, say: Say) -> None:

@@ -52,7 +52,7 @@ def _belongs(place: Place, pid: int) -> bool:
     try:
         if f"{MARK}={place.mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
             return _lives(process)
-        in_data = (process / "cwd").readlink() == place.home / "postgres" / "data"
+        in_data = (process / "cwd").readlink().parent == place.home / "postgres"  # "data", or a draft of it
         return in_data and (process / "exe").readlink().name == "postgres"
     except OSError:  # it ended meanwhile, or is another user's
         return False

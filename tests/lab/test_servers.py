@@ -58,7 +58,7 @@ def managed(place: Place, user: str, path: str, method: str = "GET") -> Any:
 
 @pytest.mark.skipif(not shutil.which("ss"), reason="ss (iproute2) is not installed")
 def test_nothing_listens_beyond_this_machine(lab_place: Place) -> None:
-    listening = subprocess.run(["ss", "-ltunpH"], capture_output=True, text=True, check=True).stdout
+    listening = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout
     ours = set(orphans.of(lab_place))
     addresses = [
         line.split()[4]
