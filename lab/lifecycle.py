@@ -119,8 +119,8 @@ def _bring_up(place: Place, say: Say) -> Place:
 
 
 def _stands(place: Place) -> bool:
-    """Whether all servers of the lab run: an up that was killed halfway left some, and programs that still write."""
-    return supervision.responds(place) and status(place.home).running
+    """Whether the lab is up or on its way: an up that was killed early left initdb writing, and that must end first."""
+    return supervision.responds(place) and postgres.is_made(place)
 
 
 def _serve_all(place: Place, say: Say) -> None:

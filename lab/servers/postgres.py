@@ -114,6 +114,11 @@ def prepare(place: Place) -> None:
     (data / "postmaster.pid").unlink(missing_ok=True)  # nothing of the lab runs now; a pid in it may be anybody's
 
 
+def is_made(place: Place) -> bool:
+    """Whether its data folder is there, whole."""
+    return _data(place).exists()
+
+
 def program(place: Place) -> Command:
     """The server in the foreground; SIGINT ends sessions and shuts down at once ("fast")."""
     argv = (*_unprivileged(), str(place.postgres / "postgres"), "-D", str(_data(place)))

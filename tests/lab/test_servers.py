@@ -61,7 +61,7 @@ def test_nothing_listens_beyond_this_machine(lab_place: Place) -> None:
     listening = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout
     ours = set(orphans.of(lab_place))
     addresses = [
-        line.split()[4]
+        line.split()[3]
         for line in listening.splitlines()
         if ours & {int(pid) for pid in re.findall(r"pid=(\d+)", line)}
     ]
