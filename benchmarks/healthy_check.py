@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,14 +24,18 @@ def main() -> None:
     """The median of nine, each beside the bare imports."""
     with tempfile.TemporaryDirectory() as folder, running_lab(Path(folder) / "lab") as place:
         check = [COMMAND, "check", "--settings", str(place.site_file)]
-        run = healthy(check)
-        slowest = max(reading.took.total_seconds() for reading in run.readings)
+        healthy(check)
         took = side_by_side({"check": check, "imports": [sys.executable, "-c", IMPORTS]})
+        slowest = statistics.median(_slowest_probe(healthy(check)) for _turn in range(5))
     floor = took["imports"] + slowest
     row("healthy `check` of the lab, all rows and reports", f"{took['check']:.2f} s", "≤ 1.5 s")
     row("interpreter + imports of the drivers used", f"{took['imports']:.2f} s", "–")
     row("slowest single probe", f"{slowest * 1000:.0f} ms", "–")
     row("ratio of the check to both together", f"{took['check'] / floor:.2f}", "≤ 1.3")
+
+
+def _slowest_probe(run: Run) -> float:
+    return max(reading.took.total_seconds() for reading in run.readings)
 
 
 def healthy(check: list[str]) -> Run:
