@@ -107,6 +107,11 @@ def furnish(place: Place) -> None:
     declare(place)
 
 
+#: Every minute the server starts an Erlang of its own to see to epmd, and that one would leave an epmd behind which
+#: listens everywhere: these flags reach it by the environment.
+_NO_EPMD = "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
+
+
 def _link_plugins(installed: Path, linked: Path) -> None:
     """Only the plugins that are used, and all libraries: the server looks through all there are, 2 s longer."""
     shutil.rmtree(linked, ignore_errors=True)
@@ -131,7 +136,7 @@ def _environment(place: Place, erlang: Path) -> dict[str, str]:
     }
     names = {"NODENAME": _NODE, "LOGS": "-"}
     rabbit = {f"RABBITMQ_{name}": value for name, value in {**files, **names}.items()}
-    own = {"HOME": home, "ERL_LIBS": home / "plugins"}
+    own = {"HOME": home, "ERL_LIBS": home / "plugins", "ERL_AFLAGS": _NO_EPMD}
     return {name: str(value) for name, value in {**emulator, **rabbit, **own}.items()}
 
 
