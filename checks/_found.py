@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runbook.model import Evidence, Finding, Proof
@@ -28,6 +28,12 @@ def ruled_out(summary: Text, *evidence: Evidence) -> Finding:
 def unknown(summary: Text, *evidence: Evidence) -> Finding:
     """The evidence does not decide."""
     return Finding(proof=Proof.UNKNOWN, summary=summary, evidence=evidence)
+
+
+def told(findings: Mapping[str, Finding], cause: str, key: str) -> list[dict[str, Any]]:
+    """What a confirmed cause left for the remedy under ``key``; nothing where it is not confirmed."""
+    finding = findings[cause]
+    return finding.data.get(key, []) if finding.proof is Proof.CONFIRMED else []
 
 
 def fact(statement: Text, source: str, sample: Iterable[str] = ()) -> Evidence:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
 from checks import _sessions
+from checks._found import told
 from checks._restoring import restart, start
 from runbook.model import Effect, Finding, Proof, Risk, Step
 from runbook.rows import NoPlan
@@ -28,18 +28,18 @@ def steps(findings: Mapping[str, Finding]) -> Iterator[Step]:
 
 def _starts(findings: Mapping[str, Finding]) -> Iterator[Step]:
     cause = "consolidation_is_not_working"
-    yield from (start(handle, None) for handle in _told(findings, cause, "start"))
-    yield from (restart(handle, None) for handle in _told(findings, cause, "restart"))
+    yield from (start(handle, None) for handle in told(findings, cause, "start"))
+    yield from (restart(handle, None) for handle in told(findings, cause, "restart"))
 
 
 def _endings(findings: Mapping[str, Finding]) -> Iterator[Step]:
     """The first blocker only: when it goes, the others may go with it, and the next judgement says so."""
-    roots = [root for root in _told(findings, "database_is_overloaded", "roots") if root["may_be_ended"]]
+    roots = [root for root in told(findings, "database_is_overloaded", "roots") if root["may_be_ended"]]
     return (_sessions.end(root) for root in roots[:1])
 
 
 def _indexes(findings: Mapping[str, Finding]) -> Iterator[Step]:
-    for index in _told(findings, "queries_are_slow", "indexes"):
+    for index in told(findings, "queries_are_slow", "indexes"):
         made = index["arguments"]
         yield Step(
             what=text(
@@ -70,7 +70,7 @@ def _drop(name: str) -> Step:
 
 
 def _analyses(findings: Mapping[str, Finding]) -> Iterator[Step]:
-    for stale in _told(findings, "queries_are_slow", "stale"):
+    for stale in told(findings, "queries_are_slow", "stale"):
         yield Step(
             what=text("Renew the planner's statistics of {table}", table=stale["table"]),
             target=DATABASE,
@@ -94,8 +94,3 @@ def _reason(findings: Mapping[str, Finding]) -> Text:
     if findings["queries_are_slow"].proof is Proof.CONFIRMED:
         return text("No index is proven to help and no statistics are stale: a person must look at the plans")
     return text("No cause is confirmed: there is nothing to do that would not be a guess")
-
-
-def _told(findings: Mapping[str, Finding], cause: str, key: str) -> list[dict[str, Any]]:
-    finding = findings[cause]
-    return finding.data.get(key, []) if finding.proof is Proof.CONFIRMED else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from checks._found import told
 from runbook.model import Effect, Finding, Proof, Risk, Step
 from runbook.rows import NoPlan
 from runbook.text import Quantity, Text, text
@@ -21,8 +22,8 @@ def steps(findings: Mapping[str, Finding], service: str, most: int) -> Iterator[
     door = findings["database_refuses_the_workers"]
     if door.proof is not Proof.RULED_OUT:
         raise NoPlan(_stay_away(door.proof))
-    starts = [start(handle, most) for handle in _told(findings, "initial_processing_is_down", "start")]
-    restarts = [restart(handle, most) for handle in _told(findings, "worker_is_not_consuming", "restart")]
+    starts = [start(handle, most) for handle in told(findings, "initial_processing_is_down", "start")]
+    restarts = [restart(handle, most) for handle in told(findings, "worker_is_not_consuming", "restart")]
     yield from (*starts, *restarts)
     few = findings["too_few_consumers"]
     if few.proof is Proof.CONFIRMED and not starts and not restarts:
@@ -80,11 +81,6 @@ def _stay_away(proof: Proof) -> Text:
     if proof is Proof.CONFIRMED:
         return text("Nothing is started or added while the database refuses it: mend that first (row DB-01)")
     return text("Whether the database would take more consumers cannot be seen: nothing is started or added")
-
-
-def _told(findings: Mapping[str, Finding], cause: str, key: str) -> list[dict[str, Any]]:
-    finding = findings[cause]
-    return finding.data.get(key, []) if finding.proof is Proof.CONFIRMED else []
 
 
 def _stop(handle: Mapping[str, Any]) -> Step:

@@ -1,7 +1,7 @@
 """Text as people read it: translated, its values written out, its times in the site's zone.
 
-Nothing else in the product translates. A ``Text`` is English with fields until it comes here, so that a stored run
-renders in either language long after it was made.
+Nothing else translates what a run holds; the command line's own words are ``runbook.tongue``'s. A ``Text`` is English
+with fields until it comes here, so that a stored run renders in either language long after it was made.
 """
 
 from __future__ import annotations

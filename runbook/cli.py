@@ -127,8 +127,13 @@ def _words_of(error: RunbookError) -> str:
     return told(error.said)
 
 
-def _fail(words: str, code: Exit) -> Exit:
+def complain(words: str) -> None:
+    """Say on standard error what went wrong."""
     click.echo(f"muses-runbook: {words}", err=True)
+
+
+def _fail(words: str, code: Exit) -> Exit:
+    complain(words)
     return code
 
 

@@ -11,7 +11,7 @@ import functools
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -25,19 +25,22 @@ class BadValue(Exception):
         super().__init__(message)
 
 
-Hook = Callable[[type, object], object]
+#: How the kinds that TOML has no form for are read: durations, sizes, paths.
+Readers = Mapping[Any, Callable[[Any], object]]
 
 
-def decoded(value: Any, kind: Any, hook: Hook, path: list[str] | None = None) -> Any:
+def decoded(value: Any, kind: Any, readers: Readers, path: list[str] | None = None) -> Any:
     """``value`` as ``kind``. Raises BadValue for an unknown or missing key and for a bad value."""
     path = path or []
-    kind = _struct_of(kind) if value is not None else kind
+    kind = _meant(kind, readers) if value is not None else kind
     if _is_struct(kind):
-        return _struct(value, kind, hook, path)
+        return _struct(value, kind, readers, path)
     if typing.get_origin(kind) is dict and isinstance(value, dict):
         inner = typing.get_args(kind)[1]
-        return {key: decoded(v, inner, hook, [*path, key]) for key, v in value.items()}
-    return _leaf(functools.partial(msgspec.convert, value, kind, dec_hook=hook, strict=False), path)
+        return {key: decoded(v, inner, readers, [*path, key]) for key, v in value.items()}
+    if kind in readers:
+        return _leaf(functools.partial(readers[kind], value), path)
+    return _leaf(functools.partial(msgspec.convert, value, kind, strict=False), path)
 
 
 def nearest_to(name: str, known: Iterable[str]) -> str | None:
@@ -62,7 +65,7 @@ def line_of(path: list[str], source: str) -> int | None:
     return line
 
 
-def _struct(value: Any, kind: Any, hook: Hook, path: list[str]) -> Any:
+def _struct(value: Any, kind: Any, readers: Readers, path: list[str]) -> Any:
     if not isinstance(value, dict):
         raise BadValue(path, f"expected {getattr(kind, 'EXPECTED', 'a table')}")
     hints = {f.name: typing.get_type_hints(kind)[f.name] for f in msgspec.structs.fields(kind)}
@@ -72,7 +75,7 @@ def _struct(value: Any, kind: Any, hook: Hook, path: list[str]) -> Any:
     for field in msgspec.structs.fields(kind):
         if field.required and field.name not in value:
             raise BadValue(path, f"the key {field.name!r} is missing here")
-    fields = {k: decoded(v, hints[k], hook, [*path, k]) for k, v in value.items()}
+    fields = {k: decoded(v, hints[k], readers, [*path, k]) for k, v in value.items()}
     return _leaf(functools.partial(kind, **fields), path)
 
 
@@ -83,10 +86,10 @@ def _leaf(make: Callable[[], Any], path: list[str]) -> Any:
         raise BadValue(path, str(error)) from None
 
 
-def _struct_of(kind: Any) -> Any:
-    """The struct in ``Struct | None``; anything else as it is."""
+def _meant(kind: Any, readers: Readers) -> Any:
+    """The struct, or the kind with a reader, in a union with None; anything else as it is."""
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return next((a for a in typing.get_args(kind) if _is_struct(a)), kind)
+        return next((a for a in typing.get_args(kind) if _is_struct(a) or a in readers), kind)
     return kind
 
 

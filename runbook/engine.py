@@ -18,7 +18,7 @@ from runbook.errors import HistoryError
 from runbook.history import Samples
 from runbook.job import BREACHED, Job, Listener
 from runbook.model import Record, Run, State, Verdict
-from runbook.probes import Readings
+from runbook.probes import Readings, reading_through
 from runbook.redact import masked
 from runbook.rows import Row
 from runbook.site import Site
@@ -132,7 +132,8 @@ class Engine:
         job.findings = judging.diagnose(job.row, job.targets, readings, self._overrides(job))
         job.plan = judging.plan(job.row, job.findings, job.targets, readings, settles)
         if job.plan is not None:
-            job.decision = treating.decide(job, job.plan, self.site)
+            with reading_through(readings):
+                job.decision = treating.decide(job, job.plan, self.site)
 
     def _judge_anew(self, job: Job) -> Verdict:
         return self._judge(job, Readings(ends_at=self._deadline()))

@@ -36,7 +36,7 @@ def judge(row: Row, targets: Targets, readings: Readings, overrides: Overrides) 
 
 def _judged(row: Row, targets: Targets, overrides: Overrides, uses: list[str]) -> Verdict:
     try:
-        limits = Limits(*configured(row.threshold, row.settings, overrides))
+        limits = _limits(row, overrides)
         row.check(**_arguments(row.targets, targets), **_limits_if_asked(row.check, limits))
     except NotConfigured as absent:
         return _plain_verdict(State.SKIPPED, absent.said)
@@ -118,8 +118,8 @@ def broken(error: Exception) -> Text:
 
 def _finding(row: Row, cause: Cause, targets: Targets, overrides: Overrides) -> Finding:
     try:
-        limits = Limits(*configured(row.threshold, row.settings, overrides))
-        found = cause.diagnosis(**_arguments(cause.targets, targets), **_limits_if_asked(cause.diagnosis, limits))
+        asked = _limits_if_asked(cause.diagnosis, _limits(row, overrides))
+        found = cause.diagnosis(**_arguments(cause.targets, targets), **asked)
     except RunbookError as error:
         found = Finding(proof=Proof.UNKNOWN, summary=masked_words(error.said))
     except Exception as error:  # noqa: BLE001 - the row's own code
@@ -133,6 +133,11 @@ def _named(cause: Cause, finding: Finding) -> Finding:
 
 def _arguments(names: tuple[str, ...], targets: Targets) -> dict[str, Any]:
     return {name: targets[name] for name in names}
+
+
+def _limits(row: Row, overrides: Overrides) -> Limits:
+    """Fresh limits: the row's own numbers with the site's on top."""
+    return Limits(*configured(row.threshold, row.settings, overrides))
 
 
 def _takes_limits(function: Callable[..., Any]) -> bool:

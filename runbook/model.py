@@ -272,6 +272,11 @@ def worst(states: list[State] | tuple[State, ...]) -> State:
     return min(states, key=lambda state: Severity[state.name].value, default=State.SKIPPED)
 
 
+def worst_of(run: Run) -> State:
+    """The state of a run: the worst that is true of its rows at its end."""
+    return worst([final(record).state for record in run.records])
+
+
 def final(record: Record) -> Verdict:
     """What is true of a row at the end of the run: the verdict after its fix was tested, if one was."""
     return record.verification.verdict if record.verification else record.verdict

@@ -19,13 +19,14 @@ from runbook import asserts_are_off, site_file
 from runbook.engine import Engine
 from runbook.errors import RunbookError
 from runbook.job import Listener
-from runbook.model import Action, Record, Run, State, Step, final, worst
+from runbook.model import Action, Record, Run, State, Step, final, worst_of
 from runbook.rows import Row, lost
 from runbook.site import Site, open_site
 
 SITE: pytest.StashKey[Site] = pytest.StashKey()
 LOST: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 ENGINE: pytest.StashKey[Engine] = pytest.StashKey()
+RECORDS: pytest.StashKey[dict[str, Record]] = pytest.StashKey()
 
 
 class Watch(Listener, Protocol):
@@ -86,7 +87,7 @@ class Alone:
     def finished(self, run: Run) -> None:
         """Keep the run's measures; a history that cannot be written is pytest's warning to give."""
         try:
-            self.site.history.keep(run, worst([final(record).state for record in run.records]), None)
+            self.site.history.keep(run, worst_of(run), None)
         except RunbookError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
@@ -121,8 +122,7 @@ class RowItem(pytest.Function):
 
     def runtest(self) -> None:
         """Report the row's record, which the engine has made already."""
-        record = self.config.stash[ENGINE].record(self.row.id)
-        verdict = final(record)
+        verdict = final(self.config.stash[RECORDS][self.row.id])
         self.user_properties.append(("state", verdict.state.value))
         if verdict.state is State.SKIPPED:
             pytest.skip(str(verdict.summary))
@@ -188,7 +188,9 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
             engine.treat()
         interrupted = False
     finally:
-        _watch(session.config).finished(engine.finish(interrupted=interrupted))
+        run = engine.finish(interrupted=interrupted)
+        session.config.stash[RECORDS] = {record.row: record for record in run.records}
+        _watch(session.config).finished(run)
     return (yield)
 
 

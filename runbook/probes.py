@@ -102,24 +102,26 @@ class Readings:
         _note_use(f"{target.name}.{request}")
         if self._record is not None:
             return _replayed(self._record, target.name, request, kind)
-        slot, first = self._slot(target.name, request)
+        slot, first = self._slot(target.name, request, spec.deadline)
         if first:
-            self._start(slot, target.name, spec, request, take, kind)
-        return slot.wait(target.name, self._ends_at)
+            self._start(slot, (target.name, spec.channel), take, kind)
+        try:
+            return slot.wait(self._ends_at)
+        except ProbeError as error:
+            if error.kind.whole_target:
+                self._fallen.setdefault((target.name, spec.channel), error)
+            raise
 
-    def _slot(self, target: str, request: str) -> tuple[_Slot, bool]:
+    def _slot(self, target: str, request: str, deadline: timedelta) -> tuple[_Slot, bool]:
         with self._guard:
             key = (target, request)
             if key in self._slots:
                 return self._slots[key], False
-            self._slots[key] = slot = _Slot()
+            self._slots[key] = slot = _Slot(target, request, deadline)
             return slot, True
 
-    def _start(
-        self, slot: _Slot, target: str, spec: ProbeSpec, request: str, take: Callable[[], Any], kind: Any
-    ) -> None:
-        fallen = self._fallen.get((target, spec.channel))
-        slot.begin(target, request, spec.deadline)
+    def _start(self, slot: _Slot, channel: tuple[str, str], take: Callable[[], Any], kind: Any) -> None:
+        fallen = self._fallen.get(channel)
         if fallen is not None:
             slot.fail(fallen)
             return
@@ -127,56 +129,43 @@ class Readings:
         def run() -> None:
             try:
                 slot.succeed(take(), kind)
-            except ProbeError as error:
-                if error.kind.whole_target:
-                    self._fallen.setdefault((target, spec.channel), error)
+            except BaseException as error:  # noqa: BLE001 - handed to the row; the engine calls one of its own broken
                 slot.fail(error)
-            except BaseException as error:  # noqa: BLE001 - handed to the row, which the engine calls broken
-                slot.break_(error)
 
-        slot.on_silence = lambda error: self._fallen.setdefault((target, spec.channel), error)
-        threading.Thread(target=run, name=f"probe {target}.{request}", daemon=True).start()
+        threading.Thread(target=run, name=f"probe {slot.target}.{slot.request}", daemon=True).start()
 
 
 class _Slot:
     """One reading in the making: whoever asked waits on it until its deadline."""
 
-    def __init__(self) -> None:
+    def __init__(self, target: str, request: str, deadline: timedelta) -> None:
+        self.target, self.request, self._deadline = target, request, deadline
+        self._taken_at, self._clock = datetime.now(UTC), time.monotonic()
         self._done = threading.Event()
-        self._started = threading.Event()
         self._value: Any = None
         self._error: BaseException | None = None
         self.reading: Reading | None = None
-        self.on_silence: Callable[[ProbeError], object] = lambda error: None
-
-    def begin(self, target: str, request: str, deadline: timedelta) -> None:
-        self._target, self._request, self._deadline = target, request, deadline
-        self._taken_at, self._clock = datetime.now(UTC), time.monotonic()
-        self._started.set()
 
     def succeed(self, value: Any, kind: Any) -> None:
         plain = masked(msgspec.to_builtins(value, builtin_types=(datetime, timedelta)))
         self._value = msgspec.convert(plain, kind) if kind is not Any else plain
         self._finish(value=msgspec.to_builtins(plain))
 
-    def fail(self, error: ProbeError) -> None:
+    def fail(self, error: BaseException) -> None:
         self._error = error
-        self._finish(error=masked(str(error)), failure=error.kind.value)
+        if isinstance(error, ProbeError):
+            self._finish(error=masked(str(error)), failure=error.kind.value)
+        else:
+            self._finish(error=masked(f"{type(error).__name__}: {error}"), failure=ProbeFailure.BROKEN.value)
 
-    def break_(self, error: BaseException) -> None:
-        self._error = error
-        self._finish(error=masked(f"{type(error).__name__}: {error}"), failure="broken")
-
-    def wait(self, target: str, ends_at: float | None) -> Any:
-        self._started.wait()
+    def wait(self, ends_at: float | None) -> Any:
         left = self._clock + self._deadline.total_seconds() - time.monotonic()
         if ends_at is not None:
             left = min(left, ends_at - time.monotonic())
         if not self._done.wait(max(left, 0.0)):
             waited = time.monotonic() - self._clock
-            silence = ProbeError(target, ProbeFailure.SILENT, f"{self._request} gave no answer within {waited:.1f} s")
-            self.on_silence(silence)
-            self.fail(silence)
+            message = f"{self.request} gave no answer within {waited:.1f} s"
+            self.fail(ProbeError(self.target, ProbeFailure.SILENT, message))
         if self._error is not None:
             raise self._error
         return self._value
@@ -185,8 +174,8 @@ class _Slot:
         if self._done.is_set():
             return
         self.reading = Reading(
-            target=self._target,
-            request=self._request,
+            target=self.target,
+            request=self.request,
             taken_at=self._taken_at,
             took=timedelta(seconds=time.monotonic() - self._clock),
             **outcome,

@@ -19,10 +19,6 @@ from runbook.decoding import nearest_to
 from runbook.errors import SettingsError
 
 
-class Span(timedelta):
-    """A duration of the site file, written as people write it: ``"15 min"``."""
-
-
 class Size(int):
     """Bytes in the site file, written as people write them: ``"4 MiB"``."""
 
@@ -111,7 +107,7 @@ class DatabaseSettings(Strict, frozen=True, kw_only=True):
     time_column: str = "fecha_actualizacion"
     unfinished_statuses: tuple[str, ...] = ("RECIBIDO", "VALIDADO")
     retention_days: int = 90
-    slow_statement: Span = Span(milliseconds=50)
+    slow_statement: timedelta = timedelta(milliseconds=50)
 
 
 class BrokerSettings(Strict, frozen=True, kw_only=True):
@@ -163,7 +159,7 @@ class WorkersSettings(Strict, frozen=True, kw_only=True):
 class LogsSettings(Strict, frozen=True, kw_only=True):
     """Where the services and the database write their logs."""
 
-    window: Span = Span(minutes=5)
+    window: timedelta = timedelta(minutes=5)
     max_bytes: Size = Size(4 * 1024**2)
     database: tuple[str, ...] = ()
     services: dict[str, tuple[str, ...]] = {}
@@ -188,8 +184,8 @@ class PolicySettings(Strict, frozen=True, kw_only=True):
     high: Permission = "ask"
     rows: dict[str, Permission] = {}
     attempts: int = 3
-    attempts_window: Span = Span(hours=24)
-    cooldown: Span = Span(minutes=10)
+    attempts_window: timedelta = timedelta(hours=24)
+    cooldown: timedelta = timedelta(minutes=10)
     max_touched: int = 8
     max_percent: float = 100.0
     hours: str | None = None
@@ -205,9 +201,9 @@ class EnvironmentSettings(Strict, frozen=True, kw_only=True):
     logs: LogsSettings | None = None
     hosts: HostsSettings | None = None
     limits: dict[str, dict[str, str | int | float]] = {}
-    settling: dict[str, Span] = {}
+    settling: dict[str, timedelta] = {}
     policy: PolicySettings = msgspec.field(default_factory=PolicySettings)
-    deadline: Span = Span(seconds=15)
+    deadline: timedelta = timedelta(seconds=15)
 
 
 class SiteSettings(Strict, frozen=True, kw_only=True):

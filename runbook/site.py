@@ -15,7 +15,7 @@ import msgspec
 from runbook import __version__, tongue
 from runbook.history import History
 from runbook.model import Environment, Reading
-from runbook.settings import EnvironmentSettings, Settings, Span
+from runbook.settings import EnvironmentSettings, Settings
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def open_site(
     """The chosen environment, ready for a run. Raises SettingsError for a name there is not."""
     name, environment = settings.environment(name)
     if deadline is not None:
-        environment = msgspec.structs.replace(environment, deadline=Span(seconds=deadline.total_seconds()))
+        environment = msgspec.structs.replace(environment, deadline=deadline)
     state = settings.site.state or default_state_folder()
     return Site(
         environment=Environment(

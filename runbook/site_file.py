@@ -13,14 +13,15 @@ import re
 import tomllib
 import typing
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from runbook.decoding import BadValue, decoded, line_of
+from runbook.decoding import BadValue, Readers, decoded, line_of
 from runbook.errors import SettingsError
-from runbook.settings import Settings, Size, Span
+from runbook.settings import Settings, Size
 from runbook.units import parse_duration, parse_size
 
 FILE_NAME = "muses-runbook.toml"
@@ -98,7 +99,7 @@ def _put(tables: dict[str, Any], path: list[str], value: str) -> None:
 
 def _decode(tables: dict[str, Any], source: str, file: Path) -> Settings:
     try:
-        return typing.cast(Settings, decoded(tables, Settings, read_amount))
+        return typing.cast(Settings, decoded(tables, Settings, READERS))
     except BadValue as bad:
         raise SettingsError(
             bad.message,
@@ -109,18 +110,24 @@ def _decode(tables: dict[str, Any], source: str, file: Path) -> Settings:
         ) from None
 
 
-def read_amount(kind: type, value: object) -> object:
-    """Decode the types that TOML has no form for: durations, sizes and paths."""
-    if kind is Path and isinstance(value, str):
-        return Path(value).expanduser()
-    if kind is Span:
-        return Span(seconds=parse_duration(_with_unit(value, "15 min")).total_seconds())
-    if kind is Size:
-        return Size(parse_size(_with_unit(value, "4 MiB")))
-    raise NotImplementedError(kind)
+def _duration(value: Any) -> timedelta:
+    return parse_duration(_with_unit(value, "15 min"))
 
 
-def _with_unit(value: object, example: str) -> str:
+def _size(value: Any) -> Size:
+    return Size(parse_size(_with_unit(value, "4 MiB")))
+
+
+def _path(value: Any) -> Path:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no path")
+    return Path(value).expanduser()
+
+
+def _with_unit(value: Any, example: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} needs its unit, as in {example!r}")
     return value
+
+
+READERS: Readers = {timedelta: _duration, Size: _size, Path: _path}

@@ -92,8 +92,7 @@ class Treating:
 def settling(job: Job, site: Site) -> timedelta:
     """How long the row's remedy may take to show: the site's word before the row's."""
     declared = job.row.treatment.settles if job.row.treatment else timedelta(0)
-    # A plain timedelta: the settings' own subclass is no part of a run's JSON.
-    return timedelta(seconds=site.settings.settling.get(job.row.id, declared).total_seconds())
+    return site.settings.settling.get(job.row.id, declared)
 
 
 def decide(job: Job, plan: Plan, site: Site) -> Decision:

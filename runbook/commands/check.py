@@ -12,11 +12,11 @@ from typing import Any
 import click
 
 from runbook import site_file
-from runbook.cli import Exit
+from runbook.cli import Exit, complain
 from runbook.commands import catalogue
 from runbook.commands.options import Duration, as_json, of_language, of_site
 from runbook.errors import HistoryError, ReportError, SettingsError
-from runbook.model import Action, Reading, Record, Run, State, Step, final, worst
+from runbook.model import Action, Reading, Record, Run, State, Step, worst_of
 from runbook.rows import Row
 from runbook.site import Site, open_site
 from runbook.tongue import _, told
@@ -178,7 +178,7 @@ def _written(reports: Any, run: Run, folder: Path, formats: tuple[str, ...], lan
     try:
         files: dict[str, Path] = reports.write(run, folder, formats, language)
     except ReportError as error:
-        click.echo(f"muses-runbook: {told(error.said)}", err=True)
+        complain(told(error.said))
         return None
     return files
 
@@ -186,9 +186,9 @@ def _written(reports: Any, run: Run, folder: Path, formats: tuple[str, ...], lan
 def _could_not_keep(site: Site, run: Run, folder: Path) -> bool:
     """Keep the run in the history; whether that failed (which is said)."""
     try:
-        site.history.keep(run, worst([final(record).state for record in run.records]), folder)
+        site.history.keep(run, worst_of(run), folder)
     except HistoryError as error:
-        click.echo(f"muses-runbook: {told(error.said)}", err=True)
+        complain(told(error.said))
         return True
     return False
 
@@ -196,5 +196,5 @@ def _could_not_keep(site: Site, run: Run, folder: Path) -> bool:
 def _exit_code(run: Run, something_failed: bool) -> int:
     if run.interrupted:
         return Exit.INTERRUPTED
-    code = EXITS[worst([final(record).state for record in run.records])]
+    code = EXITS[worst_of(run)]
     return Exit.NO_REPORT if code is Exit.OK and something_failed else code

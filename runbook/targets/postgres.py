@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from runbook.errors import ActionError, NotConfigured
@@ -74,6 +74,10 @@ class Database(Target):
         """Who answers and how much it shows us. Reads only."""
         with self._connections.reader() as reader:
             return postgres_activity.sight(reader)
+
+    def clock_skew(self) -> timedelta:
+        """How far this machine's clock is off the server's, by what :meth:`sight` read in this run. Reads only."""
+        return datetime.now(UTC) - self.sight().now
 
     @probe(needs=_MONITOR)
     def connections(self) -> Connections:

@@ -17,12 +17,12 @@ from runbook.limits import Threshold
 from runbook.model import Effect, Environment, Finding, Proof, Risk, Step
 from runbook.probes import probe
 from runbook.rows import Cause, Row, Treatment
-from runbook.settings import EnvironmentSettings, PolicySettings, Span
+from runbook.settings import EnvironmentSettings, PolicySettings
 from runbook.site import Site
 from runbook.targets.base import Target, operation
 from runbook.text import bilingual, text
 
-ACTS = PolicySettings(low="act", medium="act", high="ask", cooldown=Span(0))
+ACTS = PolicySettings(low="act", medium="act", high="ask", cooldown=timedelta(0))
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -139,7 +139,7 @@ class Quiet:
 def site_at(
     folder: Path, *, fixing: bool = True, policy: PolicySettings = ACTS, deadline: float = 5, **more: Any
 ) -> Site:
-    settings = EnvironmentSettings(policy=policy, deadline=Span(seconds=deadline), **more)
+    settings = EnvironmentSettings(policy=policy, deadline=timedelta(seconds=deadline), **more)
     return Site(
         environment=Environment(site="test", name="test", timezone="America/Mexico_City", language="es"),
         settings=settings,

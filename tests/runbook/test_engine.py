@@ -17,7 +17,7 @@ from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.locks import acting_on
 from runbook.model import Choice, Outcome, Proof, Proven, Run, State, Step
 from runbook.rows import NoPlan, Row, lost
-from runbook.settings import PolicySettings, Span
+from runbook.settings import PolicySettings
 from runbook.text import text
 from tests.runbook.fakes import ACTS, Quiet, Tank, drain_step, site_at, tank_row
 
@@ -292,7 +292,7 @@ def test_a_history_that_cannot_be_read_lets_nothing_act(tmp_path: Path) -> None:
 
 
 def test_the_same_fix_again_and_again_stops(tmp_path: Path) -> None:
-    policy = PolicySettings(medium="act", attempts=2, cooldown=Span(0))
+    policy = PolicySettings(medium="act", attempts=2, cooldown=timedelta(0))
     for _again in range(2):
         run_of(tmp_path, Tank(25), tank_row(), policy=policy)
     tank = Tank(25)
@@ -300,6 +300,29 @@ def test_the_same_fix_again_and_again_stops(tmp_path: Path) -> None:
     assert tank.drained == 0
     assert record.decision is not None
     assert record.decision.rule == "policy.attempts"
+
+
+@pytest.mark.parametrize("skew", [timedelta(minutes=2), timedelta(minutes=-2), None])
+def test_a_clock_that_is_off_or_cannot_be_compared_lets_nothing_act(tmp_path: Path, skew: timedelta | None) -> None:
+    class Elsewhere(Tank):
+        def clock_skew(self) -> timedelta | None:
+            return skew
+
+    tank = Elsewhere(25)
+    [record] = run_of(tmp_path, tank, tank_row()).records
+    assert tank.drained == 0
+    assert record.decision is not None
+    assert record.decision.rule == "clock"
+
+
+def test_the_decision_asks_the_target_through_the_readings_too(tmp_path: Path) -> None:
+    class Telling(Tank):
+        def clock_skew(self) -> timedelta:
+            return timedelta(seconds=0 * self.level().value)
+
+    tank = Telling(25)
+    run_of(tmp_path, tank, tank_row(), fixing=False)
+    assert tank.reads == 1, "the check's own reading serves: a replay must not reach the live target"
 
 
 def test_intent_is_on_disk_before_the_step_and_the_result_after(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from runbook.model import Choice, Effect, Plan, Proof, Risk, Step
 from runbook.policy import Circumstances, decide
-from runbook.settings import PolicySettings, Span
+from runbook.settings import PolicySettings
 from runbook.text import text
 
 NOW = datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
-ACT = PolicySettings(low="act", medium="act", high="act", cooldown=Span(minutes=10), attempts=3)
+ACT = PolicySettings(low="act", medium="act", high="act", cooldown=timedelta(minutes=10), attempts=3)
 
 
 def step(**more: Any) -> Step:

@@ -19,7 +19,7 @@ from lab.place import Place
 from lab.servers import postgres
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.probes import Readings, reading_through
-from runbook.settings import LogsSettings, Size, Span
+from runbook.settings import LogsSettings, Size
 from runbook.targets.logs import Logs
 from tests.runbook.targets.servers_rabbitmq import until
 
@@ -89,7 +89,7 @@ def test_only_the_last_minutes_count(tmp_path: Path) -> None:
     found = logs(tmp_path).errors(SERVICE)
     assert [g.shape for g in found.groups] == ["nuevo"]
     assert found.lines == 1
-    assert [g.shape for g in logs(tmp_path, window=Span(minutes=12)).errors(SERVICE).groups] == ["viejo", "nuevo"]
+    assert [g.shape for g in logs(tmp_path, window=timedelta(minutes=12)).errors(SERVICE).groups] == ["viejo", "nuevo"]
 
 
 def test_a_silent_log_is_no_error_and_says_since_when(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_no_more_than_max_bytes_are_read_and_that_is_said(tmp_path: Path) -> Non
     assert not found.whole
     assert found.errors == found.lines == 100_000 // (path.stat().st_size // 20_000)
     assert found.since == found.groups[0].first
-    assert logs(tmp_path, max_bytes=Size(100_000), window=Span(seconds=52)).errors(SERVICE).whole
+    assert logs(tmp_path, max_bytes=Size(100_000), window=timedelta(seconds=52)).errors(SERVICE).whole
 
 
 def test_fifty_megabytes_take_no_longer_than_what_may_be_read(tmp_path: Path) -> None:

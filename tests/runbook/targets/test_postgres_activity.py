@@ -44,6 +44,10 @@ def named(database: Database, application: str) -> Session:
     return found
 
 
+def test_the_clocks_difference_is_told(database: Database, admin: Connection) -> None:
+    assert abs(database.clock_skew()) < timedelta(seconds=10), "the server is on this machine"
+
+
 def test_sight_tells_who_answers(database: Database, admin: Connection) -> None:
     sight = database.sight()
     assert sight.server_version == admin.info.server_version
