@@ -11,10 +11,10 @@ from runbook.limits import Limits
 
 if TYPE_CHECKING:
     from runbook.history import History
-    from runbook.targets.logs import Logs
-    from runbook.targets.postgres import Database
-    from runbook.targets.rabbitmq import Broker, Consumer, Queue
-    from runbook.targets.workers import Replica, Workers
+    from runbook.targets.logs.logs import Logs
+    from runbook.targets.postgres.database import Database
+    from runbook.targets.rabbitmq.broker import Broker, Consumer, Queue
+    from runbook.targets.workers.workers import Replica, Workers
 
 #: Diagnosis looks at the last moments only: what a queue did before its trouble began would blur the rates.
 RECENT = timedelta(seconds=15)

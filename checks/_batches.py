@@ -11,7 +11,7 @@ from runbook.model import Evidence, Finding
 from runbook.text import Quantity, per_second, percent, text
 
 if TYPE_CHECKING:
-    from runbook.targets.postgres_structs import Batch
+    from runbook.targets.postgres.structs import Batch
 
 #: The share of what waits in a table that belongs to one subsystem when its lot is the cause: twelve share otherwise.
 DOMINATES = 0.6

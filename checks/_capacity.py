@@ -16,8 +16,8 @@ from runbook.model import Evidence, Finding
 from runbook.text import Quantity, Text, per_second, text
 
 if TYPE_CHECKING:
-    from runbook.targets.postgres_structs import Connections
-    from runbook.targets.rabbitmq import Queue
+    from runbook.targets.postgres.structs import Connections
+    from runbook.targets.rabbitmq.broker import Queue
 
 #: Capacity beyond the arrivals, so that a backlog shrinks and a burst does not bring it back.
 HEADROOM = 1.2

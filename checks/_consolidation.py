@@ -13,9 +13,9 @@ from runbook.model import Finding
 from runbook.text import Quantity, per_second, text
 
 if TYPE_CHECKING:
-    from runbook.targets.logs import ErrorGroup, Logs
-    from runbook.targets.postgres_structs import Batch, Session
-    from runbook.targets.workers import Replica
+    from runbook.targets.logs.logs import ErrorGroup, Logs
+    from runbook.targets.postgres.structs import Batch, Session
+    from runbook.targets.workers.workers import Replica
 
 #: An older error is over: a service that fails at what it takes says so at every try.
 LATELY = timedelta(minutes=1)

@@ -12,8 +12,8 @@ from runbook.model import Finding
 from runbook.text import Quantity, text
 
 if TYPE_CHECKING:
-    from runbook.targets.logs import ErrorGroups
-    from runbook.targets.rabbitmq import Queue
+    from runbook.targets.logs.logs import ErrorGroups
+    from runbook.targets.rabbitmq.broker import Queue
 
 #: Getting with requeue puts the messages back where they were; nothing here removes one.
 FOR_A_PERSON = text(

@@ -9,7 +9,7 @@ from runbook.model import Evidence, Finding, Proof
 from runbook.text import Quantity, Text, text
 
 if TYPE_CHECKING:
-    from runbook.targets.logs import ErrorGroup
+    from runbook.targets.logs.logs import ErrorGroup
 
 #: Lines or rows that one piece of evidence shows; how many there were is said beside them.
 SHOWN = 5

@@ -15,7 +15,7 @@ from runbook.targets.rates import Samples, slope, span
 from runbook.text import Quantity, per_minute, text
 
 if TYPE_CHECKING:
-    from runbook.targets.rabbitmq import Queue
+    from runbook.targets.rabbitmq.broker import Queue
 
 #: With fewer samples than this of its own (plain AMQP gives two), a queue's earlier runs are looked at too.
 FEW = 3

@@ -16,7 +16,7 @@ from runbook.model import State
 from runbook.text import Quantity, text
 
 if TYPE_CHECKING:
-    from runbook.targets.postgres_structs import ExchangeLatency
+    from runbook.targets.postgres.structs import ExchangeLatency
 
 #: The name of the guide's own metric: all exchange tables together.
 OVERALL = "tbae*"

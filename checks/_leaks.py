@@ -15,7 +15,7 @@ from runbook.model import Evidence, Finding, Proof, Step
 from runbook.text import Quantity, Text, text
 
 if TYPE_CHECKING:
-    from runbook.targets.postgres_structs import Connections, Session
+    from runbook.targets.postgres.structs import Connections, Session
 
 #: The share of an application's sessions that do nothing when it leaks, and of the budget that they fill.
 IDLE, HELD = 0.8, 0.5

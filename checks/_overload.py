@@ -12,7 +12,7 @@ from runbook.model import Evidence, Finding
 from runbook.text import Quantity, Text, percent, text
 
 if TYPE_CHECKING:
-    from runbook.targets.postgres_structs import Blocker, Connections, Session
+    from runbook.targets.postgres.structs import Blocker, Connections, Session
 
 ACTIVITY = "pg_stat_activity"
 LOCKS = "pg_locks"
@@ -47,7 +47,7 @@ def used_percent(connections: Connections) -> float:
 
 def may_be_ended(session: Session) -> bool:
     """Whether it may be ended to free others: a client that does nothing inside its transaction, and is no tool."""
-    from runbook.targets.postgres_operations import SPARED
+    from runbook.targets.postgres.operations import SPARED
 
     idle = session.state.startswith("idle in transaction")
     spared = session.application.casefold().startswith(SPARED)

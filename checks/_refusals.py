@@ -19,9 +19,9 @@ from runbook.model import Evidence, Finding
 from runbook.text import Quantity, Text, text
 
 if TYPE_CHECKING:
-    from runbook.targets.logs import ErrorGroup, Logs
-    from runbook.targets.postgres import Database
-    from runbook.targets.postgres_structs import Connections
+    from runbook.targets.logs.logs import ErrorGroup, Logs
+    from runbook.targets.postgres.database import Database
+    from runbook.targets.postgres.structs import Connections
 
 #: An error younger than SOON is not over, one older than FRESH is; in between it depends on how often they came.
 SOON, FRESH = timedelta(seconds=3), timedelta(seconds=10)

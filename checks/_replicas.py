@@ -11,8 +11,8 @@ from runbook.model import Evidence, Finding
 from runbook.text import Quantity, Text, per_second, text
 
 if TYPE_CHECKING:
-    from runbook.targets.rabbitmq import Consumer, Queue
-    from runbook.targets.workers import Replica
+    from runbook.targets.rabbitmq.broker import Consumer, Queue
+    from runbook.targets.workers.workers import Replica
 
 #: States of a replica that should run and does not (supervisor's words).
 FALLEN = frozenset({"FATAL", "BACKOFF", "EXITED", "UNKNOWN"})

@@ -9,7 +9,7 @@ from runbook.model import Effect, Risk, Step
 from runbook.text import text
 
 if TYPE_CHECKING:
-    from runbook.targets.postgres_structs import Session
+    from runbook.targets.postgres.structs import Session
 
 
 def handle(session: Session) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from runbook.model import Evidence, Finding
 from runbook.text import Quantity, Text, percent, text
 
 if TYPE_CHECKING:
-    from runbook.targets.logs import Logs
-    from runbook.targets.postgres import Database
-    from runbook.targets.postgres_structs import IndexProposal, Session, Statement, TableStats
-    from runbook.targets.slow_log import SlowStatement
+    from runbook.targets.logs.logs import Logs
+    from runbook.targets.logs.slow_log import SlowStatement
+    from runbook.targets.postgres.database import Database
+    from runbook.targets.postgres.structs import IndexProposal, Session, Statement, TableStats
 
 #: Time over which the server's counters are compared.
 PAUSE = timedelta(seconds=1)

@@ -11,8 +11,8 @@ from runbook.rows import row
 from runbook.text import Quantity, size, text
 
 if TYPE_CHECKING:
-    from runbook.targets.s3 import Storage
-    from runbook.targets.s3_backups import Backup
+    from runbook.targets.s3.backups import Backup
+    from runbook.targets.s3.storage import Storage
 
 #: The name under which the age of the newest good backup is judged and remembered.
 NEWEST = "sep_muses"

@@ -12,7 +12,7 @@ from runbook.model import Finding, Risk, Step
 from runbook.rows import Findings, diagnoses, remedies, row
 
 if TYPE_CHECKING:
-    from runbook.targets.postgres import Database
+    from runbook.targets.postgres.database import Database
 
 
 @row(

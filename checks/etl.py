@@ -14,9 +14,9 @@ from runbook.text import Quantity, Text, text
 
 if TYPE_CHECKING:
     from runbook.history import History
-    from runbook.targets.logs import Logs
-    from runbook.targets.postgres import Database
-    from runbook.targets.workers import Workers
+    from runbook.targets.logs.logs import Logs
+    from runbook.targets.postgres.database import Database
+    from runbook.targets.workers.workers import Workers
 
 LIMITS = Threshold(warning=timedelta(minutes=15), critical=timedelta(minutes=45))
 #: What the causes, which both rows share, are judged by.

@@ -9,7 +9,7 @@ from runbook.rows import row
 from runbook.text import percent, size, text
 
 if TYPE_CHECKING:
-    from runbook.targets.hosts import Disk, Hosts
+    from runbook.targets.hosts.hosts import Disk, Hosts
 
 FOR_A_PERSON = text(
     "Find what grows: `du -xh --max-depth=2 MOUNT | sort -h | tail`, and `df -i MOUNT` for the inodes. Rotated logs "

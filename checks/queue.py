@@ -13,10 +13,10 @@ from runbook.rows import Findings, diagnoses, remedies, row
 
 if TYPE_CHECKING:
     from runbook.history import History
-    from runbook.targets.logs import Logs
-    from runbook.targets.postgres import Database
-    from runbook.targets.rabbitmq import Broker
-    from runbook.targets.workers import Workers
+    from runbook.targets.logs.logs import Logs
+    from runbook.targets.postgres.database import Database
+    from runbook.targets.rabbitmq.broker import Broker
+    from runbook.targets.workers.workers import Workers
 
 
 @row(

@@ -11,8 +11,8 @@ from runbook.rows import row
 from runbook.text import Quantity, size, text
 
 if TYPE_CHECKING:
-    from runbook.targets.postgres import Database
-    from runbook.targets.postgres_structs import StagingTable
+    from runbook.targets.postgres.database import Database
+    from runbook.targets.postgres.structs import StagingTable
 
 FOR_A_PERSON = text(
     "The purge as a procedure (archive, verify, delete) comes with a later release of muses-runbook. Until then delete "

@@ -113,7 +113,7 @@ def _database_grants(site: Site) -> Iterator[str]:
 
 
 def _broker_grants(settings: EnvironmentSettings) -> Iterator[str]:
-    from runbook.targets.rabbitmq_amqp import permission
+    from runbook.targets.rabbitmq.amqp import permission
 
     broker = settings.broker
     if broker is None:
@@ -125,7 +125,7 @@ def _broker_grants(settings: EnvironmentSettings) -> Iterator[str]:
 
 
 def _storage_grants(settings: EnvironmentSettings) -> Iterator[str]:
-    from runbook.targets.s3_rights import policy
+    from runbook.targets.s3.rights import policy
 
     storage = settings.storage
     if storage is None:

@@ -9,12 +9,12 @@ from runbook.site import Site
 
 #: Target → its module and class; imported when it is made.
 KINDS = {
-    "database": ("postgres", "Database"),
-    "broker": ("rabbitmq", "Broker"),
-    "workers": ("workers", "Workers"),
-    "logs": ("logs", "Logs"),
-    "storage": ("s3", "Storage"),
-    "hosts": ("hosts", "Hosts"),
+    "database": ("postgres.database", "Database"),
+    "broker": ("rabbitmq.broker", "Broker"),
+    "workers": ("workers.workers", "Workers"),
+    "logs": ("logs.logs", "Logs"),
+    "storage": ("s3.storage", "Storage"),
+    "hosts": ("hosts.hosts", "Hosts"),
 }
 
 

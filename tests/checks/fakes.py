@@ -10,10 +10,10 @@ from runbook.errors import ProbeError
 from runbook.limits import Limits
 from runbook.model import Finding, Proof
 from runbook.rows import Check, of
-from runbook.targets.logs import ErrorGroup, ErrorGroups
-from runbook.targets.postgres_structs import Blocker, Connections, IndexProposal, RoleUse, Session
-from runbook.targets.rabbitmq import Consumer, Queue
-from runbook.targets.workers import Replica
+from runbook.targets.logs.logs import ErrorGroup, ErrorGroups
+from runbook.targets.postgres.structs import Blocker, Connections, IndexProposal, RoleUse, Session
+from runbook.targets.rabbitmq.broker import Consumer, Queue
+from runbook.targets.workers.workers import Replica
 from runbook.text import text
 
 PROCESSING = "servicio-procesamiento-inicial"

@@ -12,8 +12,8 @@ from checks.etl import check_etl_latency, check_etl_latency_is_not_rising, relie
 from runbook.errors import HistoryError, ProbeFailure
 from runbook.model import Finding, Proof, State
 from runbook.rows import NoPlan, of
-from runbook.targets.postgres_structs import Batch, ExchangeLatency, Statement, TableStats
-from runbook.targets.slow_log import SlowStatement
+from runbook.targets.logs.slow_log import SlowStatement
+from runbook.targets.postgres.structs import Batch, ExchangeLatency, Statement, TableStats
 from tests.checks import fakes
 from tests.checks.fakes import (
     CONSOLIDATION,

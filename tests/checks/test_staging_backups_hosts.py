@@ -12,9 +12,9 @@ from checks.hosts import check_disks_have_room
 from checks.staging import check_staging_within_retention
 from runbook.model import State
 from runbook.rows import of
-from runbook.targets.hosts import Disk, HostDisks
-from runbook.targets.postgres_structs import StagingTable
-from runbook.targets.s3_backups import Backup
+from runbook.targets.hosts.hosts import Disk, HostDisks
+from runbook.targets.postgres.structs import StagingTable
+from runbook.targets.s3.backups import Backup
 from runbook.text import text
 from tests.checks import fakes
 from tests.checks.fakes import Told

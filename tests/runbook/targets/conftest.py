@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runbook.targets.postgres import Database
+from runbook.targets.postgres.database import Database
 from tests.runbook.targets.servers_postgres import ZONE, Connection, PostgresServer, installations
 
 MakeDatabase = Callable[..., Database]

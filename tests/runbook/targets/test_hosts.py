@@ -16,8 +16,8 @@ import pytest
 from runbook.errors import NotConfigured, ProbeFailure
 from runbook.probes import Readings, reading_through
 from runbook.settings import HostsSettings
-from runbook.targets import hosts as module
-from runbook.targets.hosts import HostDisks, Hosts, host_name, parsed
+from runbook.targets.hosts import hosts as module
+from runbook.targets.hosts.hosts import HostDisks, Hosts, host_name, parsed
 from tests.runbook.targets.servers_network import fixed_answer, refused_port, silent_port
 from tests.runbook.targets.servers_rabbitmq import until
 from tests.runbook.targets.servers_sshd import Sshd, sshd

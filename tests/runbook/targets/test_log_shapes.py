@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook.targets.log_shapes import LONGEST, kind_of, shape
+from runbook.targets.logs.shapes import LONGEST, kind_of, shape
 
 LOCAL = 'connection failed: connection to server at "127.0.0.1", port 54321 failed: '
 

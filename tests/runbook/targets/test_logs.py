@@ -20,7 +20,7 @@ from lab.servers import postgres
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.probes import Readings, reading_through
 from runbook.settings import LogsSettings, Size
-from runbook.targets.logs import Logs
+from runbook.targets.logs.logs import Logs
 from tests.runbook.targets.servers_rabbitmq import until
 
 SERVICE = "servicio-procesamiento-inicial"

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
-from runbook.targets.postgres import Database
-from runbook.targets.postgres_structs import Session
+from runbook.targets.postgres.database import Database
+from runbook.targets.postgres.structs import Session
 from tests.runbook.targets.conftest import MakeDatabase
 from tests.runbook.targets.servers_postgres import Connection, PostgresServer, until
 

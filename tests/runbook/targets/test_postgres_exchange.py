@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from runbook.targets.postgres import Database
-from runbook.targets.postgres_structs import ExchangeLatency
+from runbook.targets.postgres.database import Database
+from runbook.targets.postgres.structs import ExchangeLatency
 from tests.runbook.targets.conftest import MakeDatabase
 from tests.runbook.targets.servers_postgres import ZONE, Connection
 

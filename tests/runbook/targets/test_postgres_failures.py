@@ -19,9 +19,9 @@ from psycopg import sql
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.probes import DEADLINE, Readings, reading_through
 from runbook.settings import DatabaseSettings, Login, Secret
-from runbook.targets.postgres import Database
-from runbook.targets.postgres_access import Access
-from runbook.targets.postgres_connection import Readers
+from runbook.targets.postgres.access import Access
+from runbook.targets.postgres.connection import Readers
+from runbook.targets.postgres.database import Database
 from tests.runbook.targets.conftest import MakeDatabase
 from tests.runbook.targets.servers_network import fixed_answer, refused_port, silent_port, tls_in_front_of
 from tests.runbook.targets.servers_postgres import PASSWORD, Connection, PostgresServer, until

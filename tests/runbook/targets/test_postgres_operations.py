@@ -14,9 +14,9 @@ import pytest
 from runbook.errors import ActionError
 from runbook.model import Effect, Step
 from runbook.settings import Login
-from runbook.targets import postgres_operations
-from runbook.targets.postgres import Database
-from runbook.targets.postgres_structs import Session
+from runbook.targets.postgres import operations as postgres_operations
+from runbook.targets.postgres.database import Database
+from runbook.targets.postgres.structs import Session
 from runbook.text import verbatim
 from tests.runbook.targets.conftest import MakeDatabase
 from tests.runbook.targets.servers_postgres import Connection, PostgresServer, until

@@ -15,8 +15,8 @@ from runbook.errors import NotConfigured
 from runbook.model import Reading
 from runbook.probes import Readings, reading_through
 from runbook.settings import Login
-from runbook.targets.postgres import Database
-from runbook.targets.postgres_rights import grants_sql
+from runbook.targets.postgres.database import Database
+from runbook.targets.postgres.rights import grants_sql
 from runbook.targets.rights import Right
 from tests.runbook.targets.conftest import MakeDatabase
 from tests.runbook.targets.servers_postgres import DATABASE, PASSWORD, SCHEMA, Connection, PostgresServer

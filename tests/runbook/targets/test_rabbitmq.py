@@ -16,7 +16,7 @@ from lab.topology import DEAD_LETTERS, QUEUE
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.probes import Readings, reading_through
 from runbook.settings import BrokerSettings, Login, Secret
-from runbook.targets.rabbitmq import Broker, Queue
+from runbook.targets.rabbitmq.broker import Broker, Queue
 from tests.runbook.targets.servers_network import fixed_answer, refused_port, silent_port, tls_in_front_of
 from tests.runbook.targets.servers_rabbitmq import RabbitServer, client, until
 

@@ -16,7 +16,7 @@ from lab.place import Place
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.probes import Readings, reading_through
 from runbook.settings import Keys, Secret, StorageSettings
-from runbook.targets.s3 import Storage
+from runbook.targets.s3.storage import Storage
 from tests.runbook.targets.servers_network import fixed_answer, refused_port, silent_port, tls_in_front_of
 from tests.runbook.targets.servers_storage import root, storage_server, user
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook.targets.postgres_plannable import parameter_count, plannable
-from runbook.targets.postgres_predicates import Lookups, lookups
+from runbook.targets.postgres.plannable import parameter_count, plannable
+from runbook.targets.postgres.predicates import Lookups, lookups
 from runbook.targets.sql_text import normalised, tokens
 
 CANARY = "XEXX010101HNEXXXA4"

@@ -17,7 +17,7 @@ import pytest
 from runbook.errors import ActionError, NotConfigured, ProbeError, ProbeFailure
 from runbook.model import Effect, Step
 from runbook.settings import WorkersSettings
-from runbook.targets.workers import Replica, Workers
+from runbook.targets.workers.workers import Replica, Workers
 from runbook.text import text
 from tests.runbook.targets.servers_network import fixed_answer, refused_port, silent_port
 

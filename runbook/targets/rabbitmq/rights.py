@@ -7,8 +7,8 @@ from typing import Literal
 
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import BrokerSettings, Login
-from runbook.targets import rabbitmq_amqp as amqp
-from runbook.targets.rabbitmq_api import ManagementApi
+from runbook.targets.rabbitmq import amqp
+from runbook.targets.rabbitmq.api import ManagementApi
 from runbook.targets.rights import Right
 from runbook.text import text
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from runbook.errors import ProbeError, ProbeFailure
-from runbook.targets.postgres_access import Access, Identity, quoted, statement
-from runbook.targets.postgres_connection import ANSWER_SECONDS, Line, mapped, opened
+from runbook.targets.postgres.access import Access, Identity, quoted, statement
+from runbook.targets.postgres.connection import ANSWER_SECONDS, Line, mapped, opened
 from runbook.targets.rights import Right
 from runbook.text import Text, text
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.targets.network import failure_of
-from runbook.targets.postgres_access import CONNECT_SECONDS, Access, Identity
+from runbook.targets.postgres.access import CONNECT_SECONDS, Access, Identity
 from runbook.text import Text, text
 
 if TYPE_CHECKING:

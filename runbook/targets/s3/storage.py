@@ -16,9 +16,9 @@ from runbook.targets.base import Target
 from runbook.targets.identity import revealed
 from runbook.targets.network import tls_context
 from runbook.targets.rights import Right
-from runbook.targets.s3_backups import Backup, Listing, Object, read_backup
-from runbook.targets.s3_failures import as_probe_errors
-from runbook.targets.s3_rights import Identity, rights_of
+from runbook.targets.s3.backups import Backup, Listing, Object, read_backup
+from runbook.targets.s3.failures import as_probe_errors
+from runbook.targets.s3.rights import Identity, rights_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from runbook.targets.postgres_access import statement
-from runbook.targets.postgres_connection import Line
-from runbook.targets.postgres_plannable import parameter_count
+from runbook.targets.postgres.access import statement
+from runbook.targets.postgres.connection import Line
+from runbook.targets.postgres.plannable import parameter_count
 
 
 @dataclass(frozen=True)

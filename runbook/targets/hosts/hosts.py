@@ -15,7 +15,7 @@ from runbook.probes import probe
 from runbook.redact import masked_text
 from runbook.settings import HostsSettings
 from runbook.targets.base import Target
-from runbook.targets.host_shell import host_name, run, shown
+from runbook.targets.hosts.shell import host_name, run, shown
 from runbook.targets.rights import Right
 from runbook.text import text
 

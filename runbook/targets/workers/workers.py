@@ -229,7 +229,7 @@ class Workers(Target):
 
     @property
     def _manager(self) -> ProcessManager:
-        from runbook.targets.supervisor import Supervisor
+        from runbook.targets.workers.supervisor import Supervisor
 
         return Supervisor(self.name, self._settings.url)
 

@@ -18,12 +18,12 @@ from runbook.probes import probe
 from runbook.redact import masked
 from runbook.settings import LogsSettings
 from runbook.targets.base import Target
-from runbook.targets.log_files import Tail, matching, tail
-from runbook.targets.log_records import Entry, entries
-from runbook.targets.log_shapes import LONGEST, Kind, kind_of, shape
-from runbook.targets.log_times import window
+from runbook.targets.logs.files import Tail, matching, tail
+from runbook.targets.logs.records import Entry, entries
+from runbook.targets.logs.shapes import LONGEST, Kind, kind_of, shape
+from runbook.targets.logs.slow_log import SlowStatement, slowest
+from runbook.targets.logs.times import window
 from runbook.targets.rights import Right
-from runbook.targets.slow_log import SlowStatement, slowest
 from runbook.text import text
 
 SAMPLES = 3

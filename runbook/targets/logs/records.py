@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from runbook.redact import masked
-from runbook.targets.log_files import Tail
-from runbook.targets.log_times import Clock
+from runbook.targets.logs.files import Tail
+from runbook.targets.logs.times import Clock
 
 _LEVELS = frozenset({"ERROR", "CRITICAL", "FATAL", "SEVERE", "PANIC", "ALERT", "EMERGENCY"})
 _SHOUTS = re.compile(r"\b(?:ERROR|CRITICAL|FATAL|SEVERE|PANIC)\b")

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from runbook.errors import ActionError, ProbeError
-from runbook.targets.postgres_access import Access
-from runbook.targets.postgres_connection import Line, mapped, opened
+from runbook.targets.postgres.access import Access
+from runbook.targets.postgres.connection import Line, mapped, opened
 from runbook.text import Text, text
 
 

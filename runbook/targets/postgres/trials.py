@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runbook.targets.postgres_access import statement
-from runbook.targets.postgres_connection import Line
-from runbook.targets.postgres_failures import blind
-from runbook.targets.postgres_planner import askable, plan
+from runbook.targets.postgres.access import statement
+from runbook.targets.postgres.connection import Line
+from runbook.targets.postgres.failures import blind
+from runbook.targets.postgres.planner import askable, plan
 from runbook.text import text
 
 if TYPE_CHECKING:

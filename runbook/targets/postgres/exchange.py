@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runbook.errors import ProbeError, ProbeFailure
-from runbook.targets.postgres_access import Access, statement
-from runbook.targets.postgres_connection import Line
-from runbook.targets.postgres_structs import Batch, ExchangeLatency, StagingTable
+from runbook.targets.postgres.access import Access, statement
+from runbook.targets.postgres.connection import Line
+from runbook.targets.postgres.structs import Batch, ExchangeLatency, StagingTable
 from runbook.text import text
 
 if TYPE_CHECKING:

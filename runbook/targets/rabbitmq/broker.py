@@ -10,11 +10,11 @@ import msgspec
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.probes import probe
 from runbook.settings import BrokerSettings
-from runbook.targets import rabbitmq_amqp as amqp
 from runbook.targets.base import Target
-from runbook.targets.rabbitmq_api import ManagementApi
-from runbook.targets.rabbitmq_rights import rights_of
-from runbook.targets.rabbitmq_rows import ConsumerRow, QueueRow
+from runbook.targets.rabbitmq import amqp
+from runbook.targets.rabbitmq.api import ManagementApi
+from runbook.targets.rabbitmq.rights import rights_of
+from runbook.targets.rabbitmq.rows import ConsumerRow, QueueRow
 from runbook.targets.rates import Samples, slope, span
 from runbook.targets.rights import Right
 from runbook.text import text

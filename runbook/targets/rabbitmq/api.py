@@ -17,7 +17,7 @@ from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import BrokerSettings, Login
 from runbook.targets.identity import revealed
 from runbook.targets.network import tls_context, unreachable
-from runbook.targets.rabbitmq_rows import ChannelRow, ConnectionRow, ConsumerRow, QueueRow, Whoami
+from runbook.targets.rabbitmq.rows import ChannelRow, ConnectionRow, ConsumerRow, QueueRow, Whoami
 from runbook.text import text
 
 if TYPE_CHECKING:

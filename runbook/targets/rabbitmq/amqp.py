@@ -16,7 +16,7 @@ from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import BrokerSettings, Login
 from runbook.targets.identity import revealed
 from runbook.targets.network import tls_context, unreachable
-from runbook.targets.rabbitmq_api import no_queue
+from runbook.targets.rabbitmq.api import no_queue
 from runbook.text import text
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from runbook.targets.postgres_access import statement
-from runbook.targets.postgres_activity import seeing
-from runbook.targets.postgres_connection import Line
-from runbook.targets.postgres_plannable import plannable
-from runbook.targets.postgres_predicates import Lookups, lookups
-from runbook.targets.postgres_structs import IndexProposal
-from runbook.targets.postgres_trials import Answer, Candidate, Trial, trial
-from runbook.targets.postgres_workload import unmasked
+from runbook.targets.postgres.access import statement
+from runbook.targets.postgres.activity import seeing
+from runbook.targets.postgres.connection import Line
+from runbook.targets.postgres.plannable import plannable
+from runbook.targets.postgres.predicates import Lookups, lookups
+from runbook.targets.postgres.structs import IndexProposal
+from runbook.targets.postgres.trials import Answer, Candidate, Trial, trial
+from runbook.targets.postgres.workload import unmasked
 from runbook.targets.sql_text import normalised
 
 #: An index is proven when the statement's cost falls at least this many times: less is not worth its upkeep. What

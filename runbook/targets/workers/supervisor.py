@@ -23,7 +23,7 @@ from runbook import redact
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.targets.network import unreachable
 from runbook.targets.rights import Right
-from runbook.targets.workers import UP, Replica
+from runbook.targets.workers.workers import UP, Replica
 from runbook.text import text
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from runbook.targets.postgres_access import APPLICATION, quoted, statement
-from runbook.targets.postgres_connection import Line
-from runbook.targets.postgres_failures import blind
-from runbook.targets.postgres_structs import Blocker, Connections, RoleUse, Session, Sight
+from runbook.targets.postgres.access import APPLICATION, quoted, statement
+from runbook.targets.postgres.connection import Line
+from runbook.targets.postgres.failures import blind
+from runbook.targets.postgres.structs import Blocker, Connections, RoleUse, Session, Sight
 from runbook.targets.sql_text import normalised
 from runbook.text import text
 

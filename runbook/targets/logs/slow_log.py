@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from runbook.targets.log_files import Tail
-from runbook.targets.log_times import Clock
+from runbook.targets.logs.files import Tail
+from runbook.targets.logs.times import Clock
 from runbook.targets.sql_text import normalised
 
 #: ``duration: 123.4 ms  statement: …`` in any of the server's languages; ``execute NAME:``, ``plan:`` likewise.

@@ -11,18 +11,11 @@ from runbook.errors import ActionError, NotConfigured
 from runbook.model import Effect
 from runbook.probes import probe
 from runbook.settings import DatabaseSettings
-from runbook.targets import (
-    postgres_activity,
-    postgres_exchange,
-    postgres_indexes,
-    postgres_operations,
-    postgres_rights,
-    postgres_workload,
-)
 from runbook.targets.base import Target, operation
-from runbook.targets.postgres_access import Access
-from runbook.targets.postgres_connection import Readers
-from runbook.targets.postgres_structs import (
+from runbook.targets.postgres import activity, exchange, indexes, operations, rights, workload
+from runbook.targets.postgres.access import Access
+from runbook.targets.postgres.connection import Readers
+from runbook.targets.postgres.structs import (
     Batch,
     Blocker,
     Connections,
@@ -73,7 +66,7 @@ class Database(Target):
     def sight(self) -> Sight:
         """Who answers and how much it shows us. Reads only."""
         with self._connections.reader() as reader:
-            return postgres_activity.sight(reader)
+            return activity.sight(reader)
 
     def clock_skew(self) -> timedelta:
         """How far this machine's clock is off the server's, by what :meth:`sight` read in this run. Reads only."""
@@ -86,13 +79,13 @@ class Database(Target):
         Roles named in ``application_roles`` show even without a connection. Raises ProbeError(BLIND) without sight.
         """
         with self._connections.reader() as reader:
-            return postgres_activity.connections(reader)
+            return activity.connections(reader)
 
     @probe(needs=_MONITOR)
     def sessions(self) -> tuple[Session, ...]:
         """Client backends of the whole server but this one, longest transaction first. Raises ProbeError(BLIND)."""
         with self._connections.reader() as reader:
-            found = postgres_activity.sessions(reader)
+            found = activity.sessions(reader)
         return tuple(session for session in found if session.backend_type == "client backend")
 
     @probe(needs=_MONITOR)
@@ -102,7 +95,7 @@ class Database(Target):
         A prepared transaction shows as a session with pid 0. Ours are left out. Raises ProbeError(BLIND).
         """
         with self._connections.reader() as reader:
-            return postgres_activity.blockers(reader)
+            return activity.blockers(reader)
 
     @probe(needs=_TABLES)
     def etl_latency(self, window: timedelta) -> tuple[ExchangeLatency, ...]:
@@ -112,25 +105,25 @@ class Database(Target):
         ``SLOW`` when a table has outgrown the scan that the unfinished records need. Reads only.
         """
         with self._connections.reader() as reader:
-            return postgres_exchange.latencies(reader, self._zone, window)
+            return exchange.latencies(reader, self._zone, window)
 
     @probe(needs=_TABLES)
     def batches(self) -> tuple[Batch, ...]:
         """The unfinished records by exchange table and subsystem, the largest first; empty when nothing waits."""
         with self._connections.reader() as reader:
-            return postgres_exchange.batches(reader, self._zone)
+            return exchange.batches(reader, self._zone)
 
     @probe(needs=_TABLES)
     def consolidation_rate(self, window: timedelta) -> float:
         """Records finished a second over the window, all exchange tables together; 0.0 when nothing was."""
         with self._connections.reader() as reader:
-            return postgres_exchange.consolidation_rate(reader, self._zone, window)
+            return exchange.consolidation_rate(reader, self._zone, window)
 
     @probe(needs=_TABLES, deadline=_LONG)
     def staging(self) -> tuple[StagingTable, ...]:
         """What has outlived the retention in each exchange table, by one scan of each. Raises ProbeError(SLOW)."""
         with self._connections.reader(_LONG_SECONDS) as reader:
-            return postgres_exchange.staging(reader, self._zone)
+            return exchange.staging(reader, self._zone)
 
     @probe(needs=_COUNTED)
     def statements(self) -> tuple[Statement, ...]:
@@ -139,22 +132,22 @@ class Database(Target):
         Raises ProbeError(BLIND) without sight or where the server counts no statements.
         """
         with self._connections.reader() as reader:
-            return postgres_workload.statements(reader)
+            return workload.statements(reader)
 
     @probe(needs=_COUNTED, deadline=_LONG)
     def statements_between(self, pause: timedelta) -> tuple[Statement, ...]:
         """What the statements did in the next ``pause``, most time first; one still running is not counted."""
         with self._connections.reader() as reader:
-            before = postgres_workload.counters(reader)
+            before = workload.counters(reader)
         time.sleep(pause.total_seconds())
         with self._connections.reader() as reader:
-            return postgres_workload.grown(reader, before)
+            return workload.grown(reader, before)
 
     @probe(needs=_TABLES)
     def tables(self) -> tuple[TableStats, ...]:
         """The server's statistics of every table of the schema, those read most by scans first."""
         with self._connections.reader() as reader:
-            return postgres_workload.tables(reader)
+            return workload.tables(reader)
 
     @probe(needs=f"{_COUNTED}; HypoPG or TEMPORARY on the database", deadline=_LONG)
     def index_proposals(self, statements: tuple[str, ...]) -> tuple[IndexProposal, ...]:
@@ -165,20 +158,18 @@ class Database(Target):
         Raises ProbeError(BLIND) where there is no way to prove one.
         """
         with self._connections.reader(_LONG_SECONDS) as reader:
-            return postgres_indexes.proposals(reader, statements)
+            return indexes.proposals(reader, statements)
 
     @probe(deadline=_LONG)
     def rights(self) -> tuple[Right, ...]:
         """What the reader and the operator may do, with the SQL that mends what they may not. Changes nothing."""
-        return postgres_rights.rights(self._access)
+        return rights.rights(self._access)
 
     def grants_sql(self, *, owner: str = "muses_owner") -> str:
         """The SQL that gives both identities of the settings their least rights."""
         settings = self._access.settings
         operator = settings.operator.user if settings.operator else "muses_operator"
-        return postgres_rights.grants_sql(
-            settings.schema, settings.reader.user, operator, database=settings.name, owner=owner
-        )
+        return rights.grants_sql(settings.schema, settings.reader.user, operator, database=settings.name, owner=owner)
 
     @operation(Effect.CHANGE)
     def end_session(
@@ -186,24 +177,24 @@ class Database(Target):
     ) -> dict[str, Any]:
         """End one client session; its open transaction is rolled back. Refuses ours, dumps and the server's own."""
         wanted = {"pid": pid, "backend_start": backend_start, "state": state}
-        return postgres_operations.end_session(self._acting("end_session"), fingerprint, wanted)
+        return operations.end_session(self._acting("end_session"), fingerprint, wanted)
 
     @operation(Effect.CHANGE)
     def create_index(
         self, *, fingerprint: Mapping[str, Any], table: str, columns: Sequence[str], name: str
     ) -> dict[str, Any]:
         """Build an index without blocking writers. Refuses where there is an equivalent one by now."""
-        return postgres_operations.create_index(self._acting("create_index"), fingerprint, table, columns, name)
+        return operations.create_index(self._acting("create_index"), fingerprint, table, columns, name)
 
     @operation(Effect.CHANGE)
     def drop_index(self, *, fingerprint: Mapping[str, Any], name: str) -> dict[str, Any]:
         """Drop an index that ``create_index`` made. Refuses any other."""
-        return postgres_operations.drop_index(self._acting("drop_index"), fingerprint, name)
+        return operations.drop_index(self._acting("drop_index"), fingerprint, name)
 
     @operation(Effect.CHANGE)
     def analyze(self, *, fingerprint: Mapping[str, Any], table: str) -> dict[str, Any]:
         """Renew the planner's statistics of a table."""
-        return postgres_operations.analyze(self._acting("analyze"), fingerprint, table)
+        return operations.analyze(self._acting("analyze"), fingerprint, table)
 
     @property
     def _access(self) -> Access:

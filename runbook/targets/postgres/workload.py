@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.errors import ProbeError
 from runbook.redact import masked_text
-from runbook.targets.postgres_access import statement
-from runbook.targets.postgres_activity import own_roles, seeing
-from runbook.targets.postgres_connection import Line
-from runbook.targets.postgres_failures import blind
-from runbook.targets.postgres_structs import Statement, TableStats
+from runbook.targets.postgres.access import statement
+from runbook.targets.postgres.activity import own_roles, seeing
+from runbook.targets.postgres.connection import Line
+from runbook.targets.postgres.failures import blind
+from runbook.targets.postgres.structs import Statement, TableStats
 from runbook.targets.sql_text import normalised
 from runbook.text import text
 

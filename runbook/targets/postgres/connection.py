@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from runbook.errors import ProbeError
-from runbook.targets.postgres_access import Access, Identity
-from runbook.targets.postgres_failures import login_failed, out_of_time, query_failed, silent
+from runbook.targets.postgres.access import Access, Identity
+from runbook.targets.postgres.failures import login_failed, out_of_time, query_failed, silent
 
 if TYPE_CHECKING:
     import psycopg

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from runbook.targets.postgres_access import APPLICATION, Access, quoted, statement
-from runbook.targets.postgres_operator import Operator, operating, plain
-from runbook.targets.postgres_trials import OUR_INDEX, create_index_words
+from runbook.targets.postgres.access import APPLICATION, Access, quoted, statement
+from runbook.targets.postgres.operator import Operator, operating, plain
+from runbook.targets.postgres.trials import OUR_INDEX, create_index_words
 from runbook.text import text
 
 if TYPE_CHECKING:

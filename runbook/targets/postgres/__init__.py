@@ -1,0 +1,1 @@
+"""PostgreSQL ``sep_muses``: reading it as the reader, changing it as the operator."""

@@ -1,0 +1,1 @@
+"""RabbitMQ: reading and changing its queues."""

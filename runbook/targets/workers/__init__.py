@@ -1,0 +1,1 @@
+"""The replicas of the services, and who keeps them."""
