@@ -38,6 +38,9 @@ def decoded(value: Any, kind: Any, readers: Readers, path: list[str] | None = No
     if typing.get_origin(kind) is dict and isinstance(value, dict):
         inner = typing.get_args(kind)[1]
         return {key: decoded(v, inner, readers, [*path, key]) for key, v in value.items()}
+    if typing.get_origin(kind) is tuple and isinstance(value, list):
+        inner = typing.get_args(kind)[0]
+        return tuple(decoded(v, inner, readers, [*path, str(place)]) for place, v in enumerate(value, 1))
     if kind in readers:
         return _leaf(functools.partial(readers[kind], value), path)
     return _leaf(functools.partial(msgspec.convert, value, kind, strict=False), path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import zoneinfo
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -144,6 +144,83 @@ class StorageSettings(Strict, frozen=True, kw_only=True):
     operator: Keys | None = None
 
 
+class Hold(Strict, frozen=True, kw_only=True):
+    """Records that are never purged while this stands: by uuid, by subsystem, by time; all that is given must hold.
+
+    ``since`` and ``until`` bound the record's time in the site's zone, ``until`` excluded. ``why`` is for people.
+    """
+
+    uuid: str | None = None
+    subsystem: int | None = None
+    since: date | None = None
+    until: date | None = None
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if self.uuid is None and self.subsystem is None and self.since is None and self.until is None:
+            raise ValueError("give at least one of uuid, subsystem, since, until: a hold on everything is no purge")
+
+
+class ArchiveSettings(Strict, frozen=True, kw_only=True):
+    """How archived records lie in ``storage.archive_bucket``.
+
+    ``encryption`` is what must be *proven*: ``sse-s3`` and ``sse-kms`` by what the server returns, ``age`` by the bytes
+    that are sent (encrypted here, for ``age_recipients``; ``age_identity`` reads them back). ``none`` is for practice.
+    """
+
+    prefix: str = "tbae/"
+    encryption: Literal["sse-s3", "sse-kms", "age", "none"] = "sse-s3"
+    kms_key_id: str | None = None
+    age_recipients: tuple[str, ...] = ()
+    age_identity: Secret | None = None
+    storage_class: str = "STANDARD_IA"
+
+    def __post_init__(self) -> None:
+        if self.encryption == "age" and not (self.age_recipients and self.age_identity):
+            raise ValueError("encryption 'age' needs age_recipients, and age_identity to read back what was written")
+        if self.encryption == "sse-kms" and not self.kms_key_id:
+            raise ValueError("encryption 'sse-kms' needs kms_key_id")
+
+
+class ThrottleSettings(Strict, frozen=True, kw_only=True):
+    """What makes the purge wait. ``sql`` is one statement that returns one number, too much above ``sql_limit``."""
+
+    replica_lag: timedelta = timedelta(seconds=10)
+    lock_waiters: int = 2
+    duty: float = 1.0
+    sql: str | None = None
+    sql_limit: float = 0.0
+    pause_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.duty <= 1:
+            raise ValueError("duty is the share of the time at work: above 0, at most 1")
+
+
+class PurgeSettings(Strict, frozen=True, kw_only=True):
+    """The purge of the exchange tables (Guía de Operaciones §4.1).
+
+    ``retention_days`` of a table overrides ``database.retention_days``. ``executor`` is ``threads`` or the address of
+    a Dask scheduler, ``dask://host:8786``. ``max_percent`` and ``max_growth`` are exceeded only when confirmed.
+    """
+
+    tables: tuple[str, ...] = ("tbae*",)
+    retention_days: dict[str, int] = {}
+    processed_statuses: tuple[str, ...] = ("PROCESADO", "ERROR")
+    holds: tuple[Hold, ...] = ()
+    state_schema: str = "muses_runbook"
+    batch_rows: int = 50_000
+    batch_bytes: Size = Size(32 * 1024**2)
+    chunk_rows: int = 5_000
+    executor: str = "threads"
+    workers: int = 2
+    max_percent: float = 50.0
+    max_growth: float = 3.0
+    newest_backup: timedelta = timedelta(hours=26)
+    build_missing_indexes: bool = False
+    throttle: ThrottleSettings = msgspec.field(default_factory=ThrottleSettings)
+
+
 class WorkersSettings(Strict, frozen=True, kw_only=True):
     """The process manager that keeps the services' replicas."""
 
@@ -200,6 +277,8 @@ class EnvironmentSettings(Strict, frozen=True, kw_only=True):
     workers: WorkersSettings | None = None
     logs: LogsSettings | None = None
     hosts: HostsSettings | None = None
+    archive: ArchiveSettings = msgspec.field(default_factory=ArchiveSettings)
+    purge: PurgeSettings = msgspec.field(default_factory=PurgeSettings)
     limits: dict[str, dict[str, str | int | float]] = {}
     settling: dict[str, timedelta] = {}
     policy: PolicySettings = msgspec.field(default_factory=PolicySettings)
