@@ -1,0 +1,1 @@
+"""The archive of purged records: how it is written, read back, proven, searched and restored."""
