@@ -1,0 +1,71 @@
+"""What is left to do when all rows are gone: give the space back, and clear away what earlier crashes left."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from procedures.purge.tables import Table
+from runbook.errors import RunbookError
+from runbook.targets.postgres.access import Access
+from runbook.targets.postgres.working import as_action_errors
+from runbook.targets.s3.archives import MANIFEST
+from runbook.text import Text, text
+
+if TYPE_CHECKING:
+    from runbook.targets.postgres.working import Connection
+    from runbook.targets.s3.objects import ObjectStore
+
+#: What has no manifest for this long was left behind by a crash, and nothing will come back for it.
+LEFT_BEHIND = timedelta(days=7)
+#: What we write and nobody else does; anything else below the prefix is not ours to remove.
+_OURS = re.compile(r"/batch-\d{5,}-[0-9a-f]{8}/rows\.copy\.zst(\.age)?$")
+
+
+def vacuum(connection: Connection, access: Access, table: Table) -> Text | None:
+    """VACUUM (ANALYZE) a table; what kept it from that, which is no reason to fail: autovacuum comes by as well."""
+    from psycopg import sql
+
+    query = sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table.schema, table.name))
+    try:
+        with as_action_errors(access, "purge"):
+            connection.execute(query)
+    except RunbookError as error:
+        return text("{table} was not vacuumed: {reason}", table=table.name, reason=str(error.said))
+    return None
+
+
+def sweep(store: ObjectStore, prefix: str) -> tuple[str, ...]:
+    """Remove our own leftovers older than seven days: objects without a manifest, and unfinished uploads."""
+    return (*_orphans(store, prefix), *_uploads(store, prefix))
+
+
+def _orphans(store: ObjectStore, prefix: str) -> Iterator[str]:
+    found = store.list(prefix)
+    published = {_folder(item.key) for item in found if item.key.endswith(f"/{MANIFEST}")}
+    orphans = {
+        item.key
+        for item in found
+        if _OURS.search(item.key) and _folder(item.key) not in published and _is_old(item.modified)
+    }
+    for version in store.versions(prefix) if orphans else ():
+        if version.key in orphans:
+            store.remove(version.key, version.version)
+    yield from sorted(orphans)
+
+
+def _uploads(store: ObjectStore, prefix: str) -> Iterator[str]:
+    for upload in store.unfinished_uploads(prefix):
+        if _is_old(upload.started):
+            store.abort_upload(upload.key, upload.id)
+            yield upload.key
+
+
+def _folder(key: str) -> str:
+    return key.rpartition("/")[0]
+
+
+def _is_old(moment: datetime) -> bool:
+    return datetime.now(UTC) - moment > LEFT_BEHIND

@@ -1,0 +1,375 @@
+"""A whole purge: look, lock, plan, work through the batches children first, finish. Resuming is calling it again."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from procedures.executors import executor
+from procedures.purge import finishing, milestones, partitions, preflight, surveying
+from procedures.purge.archiving import Archivist
+from procedures.purge.batches import Place, Task, close_stores, store_of, work
+from procedures.purge.deleting import Deleter
+from procedures.purge.ledger import Ledger, Run, Standing
+from procedures.purge.selection import Rules
+from procedures.purge.surveying import Survey, TableSurvey
+from procedures.purge.tables import Table, children_first
+from runbook.errors import ActionError, NotConfigured, ProbeError
+from runbook.site import Site
+from runbook.targets.postgres.access import Access
+from runbook.targets.postgres.working import as_action_errors, working
+from runbook.targets.s3 import promises
+from runbook.targets.s3.objects import open_store
+from runbook.targets.s3.storage import Storage
+from runbook.text import Text, text
+
+if TYPE_CHECKING:
+    from runbook.targets.postgres.working import Connection
+
+#: How often whoever watches is told how far it has come, seconds.
+_TELL = 0.5
+_BLOCK = 8192
+
+
+class Watch(Protocol):
+    """Who watches a purge: a terminal, or nobody."""
+
+    def surveyed(self, survey: Survey) -> None:
+        """What there is to do is known."""
+
+    def resumed(self, run: str) -> None:
+        """An unfinished run is gone on with, by its own cutoffs."""
+
+    def progressed(self, tables: tuple[Standing, ...]) -> None:
+        """How far every table has come; told twice a second."""
+
+    def noticed(self, what: Text) -> None:
+        """Something worth a line."""
+
+
+class Unwatched:
+    """Nobody watches."""
+
+    def surveyed(self, survey: Survey) -> None:
+        """Say nothing."""
+
+    def resumed(self, run: str) -> None:
+        """Say nothing."""
+
+    def progressed(self, tables: tuple[Standing, ...]) -> None:
+        """Say nothing."""
+
+    def noticed(self, what: Text) -> None:
+        """Say nothing."""
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dry run finds: the tables, what forbids to begin, and the run that would be gone on with."""
+
+    survey: Survey
+    objections: tuple[Text, ...]
+    unfinished: str | None = None
+
+
+class Purged(msgspec.Struct, frozen=True, kw_only=True):
+    """What a purge did; ``notes`` are what went not quite as it should and lost nothing."""
+
+    run: str
+    tables: tuple[Standing, ...]
+    resumed: bool
+    notes: tuple[Text, ...] = ()
+
+    @property
+    def deleted(self) -> int:
+        """Rows deleted in all tables."""
+        return sum(table.deleted for table in self.tables)
+
+
+class Refused(ActionError):
+    """Something forbids to purge; nothing was changed. ``objections`` are all of them."""
+
+    def __init__(self, objections: tuple[Text, ...]) -> None:
+        self.objections = objections
+        words = "; ".join(str(objection) for objection in objections)
+        super().__init__("purge", "purge", text("The purge does not begin: {reasons}", reasons=words), refused=True)
+
+
+def place_of(site: Site) -> Place:
+    """Where the site's purge works. Raises NotConfigured for a target that the site file does not have."""
+    settings, setting = site.settings, f"environments.{site.environment.name}"
+    if settings.database is None:
+        raise NotConfigured("database", f"{setting}.database")
+    if settings.storage is None or not settings.storage.archive_bucket:
+        raise NotConfigured("storage", f"{setting}.storage.archive_bucket")
+    access = Access("database", f"{setting}.database", settings.database)
+    return Place(access=access, storage=settings.storage, archive=settings.archive, purge=settings.purge)
+
+
+def look(site: Site) -> Outlook:
+    """What a purge would do, and what forbids it. Under the reader's identity: it could not change anything."""
+    place = place_of(site)
+    with working(place.access, "purge", "reader") as connection:
+        ledger = Ledger(connection, place.purge.state_schema)
+        unfinished = ledger.unfinished() if ledger.exists() else None
+        found = _found(ledger, place, unfinished)
+        rules = _rules(connection, found, place, site, unfinished)
+        survey = surveying.survey(connection, found, rules, place.access.settings, place.purge, _zone(site))
+        last = ledger.last_done() if ledger.exists() else {}
+        return Outlook(
+            survey=survey,
+            objections=(*_dry_objections(connection, place, site), *preflight.of_the_size(survey, last, place)),
+            unfinished=unfinished.id if unfinished else None,
+        )
+
+
+def purge(site: Site, *, confirmed: bool = False, watch: Watch | None = None) -> Purged:
+    """Archive, prove and delete what has outlived its retention; go on with a run that did not come to its end.
+
+    ``confirmed`` lets it take more than it usually does. Raises Refused where a guard objects, LockError where another
+    purge works, ActionError for all that fails on the way; the next call goes on where this one stopped.
+    """
+    place = place_of(site)
+    try:
+        with working(place.access, "purge") as connection:
+            ledger = Ledger(connection, place.purge.state_schema)
+            with connection.transaction():
+                ledger.found(place.access.settings.reader.user)
+            ledger.hold()
+            milestones.reached("locked")
+            return _Purge(site, place, ledger, watch or Unwatched()).done(confirmed=confirmed)
+    finally:
+        close_stores()
+
+
+class _Purge:
+    """One call of ``purge``, its lock held."""
+
+    def __init__(self, site: Site, place: Place, ledger: Ledger, watch: Watch) -> None:
+        self._site, self._place, self._ledger, self._watch = site, place, ledger, watch
+        self._connection = ledger.connection
+        self._database = place.access.settings
+        self._store = store_of(place)
+        self._notes: list[Text] = []
+
+    def done(self, *, confirmed: bool) -> Purged:
+        """The whole way."""
+        unfinished = self._ledger.unfinished()
+        self._ask_guards()
+        found = _found(self._ledger, self._place, unfinished)
+        if unfinished:
+            self._watch.resumed(unfinished.id)
+        rules = _rules(self._connection, found, self._place, self._site, unfinished)
+        survey = self._survey(found, rules)
+        if not unfinished and not confirmed:
+            self._refuse_if(tuple(preflight.of_the_size(survey, self._ledger.last_done(), self._place)))
+        self._build_indexes(found)
+        run = self._begun(unfinished, rules)
+        milestones.reached("run begun")
+        self._plan(run, found, survey)
+        for level in children_first(self._open_tables(run, found)):
+            self._work(run, level)
+        return self._finished(run, found, resumed=unfinished is not None)
+
+    def _ask_guards(self) -> None:
+        self._refuse_if(
+            (
+                *preflight.of_the_database(self._connection),
+                *preflight.objections(preflight.of_the_storage(self._store)),
+                *_of_the_newest_backup(self._place, self._site),
+                *promises.objections(promises.tried_promises(self._store), self._place.archive),
+            )
+        )
+
+    def _refuse_if(self, objections: tuple[Text, ...]) -> None:
+        if objections:
+            raise Refused(objections)
+
+    def _survey(self, found: tuple[Table, ...], rules: Rules) -> Survey:
+        with as_action_errors(self._place.access, "purge"):
+            survey = surveying.survey(
+                self._connection, found, rules, self._database, self._place.purge, _zone(self._site)
+            )
+        self._watch.surveyed(survey)
+        return survey
+
+    def _build_indexes(self, found: tuple[Table, ...]) -> None:
+        """Where policy lets us: the index without which each delete scans the child's whole table."""
+        from psycopg import sql
+
+        for table in found:
+            for key in table.inbound:
+                if not key.indexed and self._place.purge.build_missing_indexes:
+                    query = sql.SQL("CREATE INDEX CONCURRENTLY ON {} ({})").format(
+                        sql.Identifier(table.schema, key.table), sql.SQL(", ").join(map(sql.Identifier, key.columns))
+                    )
+                    self._connection.execute(query)
+                    self._note(text("Built the index of {key} on {table}", key=key.name, table=key.table))
+
+    def _begun(self, unfinished: Run | None, rules: Rules) -> Run:
+        with self._connection.transaction():
+            if unfinished is None:
+                return self._ledger.begin(new_run_id(), rules)
+            return msgspec.structs.replace(self._ledger.take_over(unfinished.id), rules=rules)
+
+    def _plan(self, run: Run, found: tuple[Table, ...], survey: Survey) -> None:
+        """Write down every table that is not yet: its batches, or why it is left out. A partition may be detached."""
+        planned = {table.name for table in self._ledger.standing(run.id)}
+        surveyed = {table.table: table for table in survey.tables}
+        for table in found:
+            if table.name not in planned:
+                self._plan_one(run, table, surveyed[table.name])
+                milestones.reached("table planned")
+
+    def _plan_one(self, run: Run, table: Table, survey: TableSurvey) -> None:
+        with self._connection.transaction():
+            if survey.refused:
+                self._ledger.refuse(run, table, survey.refused)
+                return
+            self._ledger.plan(run, table, survey.qualifying, tuple(_ranges(table, survey, self._place)))
+        if partitions.can_be_dropped(table, survey):
+            partitions.detach(self._ledger, self._place.access, run, table)
+
+    def _open_tables(self, run: Run, found: tuple[Table, ...]) -> list[Table]:
+        open_ones = {table.name for table in self._ledger.standing(run.id) if table.state in ("PLANNED", "DETACHED")}
+        return [table for table in found if table.name in open_ones]
+
+    def _work(self, run: Run, level: list[Table]) -> None:
+        standing = {table.name: table for table in self._ledger.standing(run.id)}
+        detached = {name for name, table in standing.items() if table.state == "DETACHED"}
+        tasks = [
+            Task(self._place, run.rules, table, batch, drops=table.name in detached)
+            for table in level
+            for batch in self._ledger.batches(run, table.name)
+            if batch.state != "DONE"
+        ]
+        self._do_all(run, tasks)
+        for table in level:
+            if table.name in detached:
+                self._drop(run, table, standing[table.name].bounds or table.bounds or "")
+            else:
+                self._ledger.mark(run, table.name, "DONE")
+
+    def _do_all(self, run: Run, tasks: list[Task]) -> None:
+        """Hand the tasks out, and tell how far they are until all are done. The first error, or Ctrl-C, stops all."""
+        purge = self._place.purge
+        with executor(purge.executor, purge.workers, setting="purge.executor") as pool:
+            futures = [pool.submit(work, task) for task in tasks]
+            try:
+                self._await(run, futures)
+            except BaseException:
+                for future in futures:
+                    future.cancel()
+                with self._connection.transaction():
+                    self._ledger.take_over(run.id)  # fences off what still runs: each stops at its next step
+                raise
+
+    def _await(self, run: Run, futures: list[Future[None]]) -> None:
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=_TELL, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            if waiting and not done:
+                self._watch.progressed(self._ledger.standing(run.id))
+        self._watch.progressed(self._ledger.standing(run.id))
+
+    def _drop(self, run: Run, table: Table, bounds: str) -> None:
+        place = self._place
+        archivist = Archivist(self._connection, self._store, place.archive, run.rules, table)
+        deleter = Deleter(self._ledger, place.access, place.archive, run.rules, table)
+        if not partitions.drop_if_equal(self._ledger, place.access, run, table, archivist, deleter):
+            partitions.reattach(self._ledger, place.access, run, table, bounds)
+
+    def _finished(self, run: Run, found: tuple[Table, ...], *, resumed: bool) -> Purged:
+        standing = self._ledger.standing(run.id)
+        touched = {table.name for table in standing if table.deleted and not table.parent}
+        for table in found:
+            if table.name in touched and (why := finishing.vacuum(self._connection, self._place.access, table)):
+                self._note(why)
+        milestones.reached("table vacuumed")
+        milestones.reached("before the run's end")
+        self._ledger.finish(run)
+        milestones.reached("run done")
+        for key in finishing.sweep(self._store, self._place.archive.prefix):
+            self._note(text("Swept up {key}, left behind by a run that was killed", key=key))
+        milestones.reached("swept")
+        return Purged(run=run.id, tables=standing, resumed=resumed, notes=tuple(self._notes))
+
+    def _note(self, what: Text) -> None:
+        self._notes.append(what)
+        self._watch.noticed(what)
+
+
+def new_run_id() -> str:
+    """An id that sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def _found(ledger: Ledger, place: Place, unfinished: Run | None) -> tuple[Table, ...]:
+    """The tables, and the partitions that an earlier process detached, under the table that they belong to."""
+    standing = ledger.standing(unfinished.id) if unfinished else ()
+    detached = {table.name: table for table in standing if table.state == "DETACHED"}
+    with as_action_errors(place.access, "purge"):
+        found = surveying.find_tables(ledger.connection, place.access.settings, place.purge, also=frozenset(detached))
+    return tuple(
+        msgspec.structs.replace(table, root=detached[table.name].parent, bounds=detached[table.name].bounds)
+        if table.name in detached
+        else table
+        for table in found
+    )
+
+
+def _rules(connection: Connection, found: tuple[Table, ...], place: Place, site: Site, unfinished: Run | None) -> Rules:
+    """The stored rules of a run that is gone on with, under the holds of today; else new ones."""
+    with as_action_errors(place.access, "purge"):
+        rules = surveying.rules_of(connection, found, place.access.settings, place.purge, _zone(site))
+    if unfinished is None:
+        return rules
+    return msgspec.structs.replace(rules, cutoffs=unfinished.rules.cutoffs, statuses=unfinished.rules.statuses)
+
+
+def _ranges(table: Table, survey: TableSurvey, place: Place) -> Iterator[tuple[int, int]]:
+    """Ranges of blocks with about as many rows and bytes as a batch may have; none where nothing is to go."""
+    if not survey.qualifying:
+        return
+    rows_a_block = max(survey.rows / max(table.blocks, 1), 1e-9)
+    bytes_a_block = max(table.bytes / max(table.blocks, 1), _BLOCK)
+    size = max(1, int(min(place.purge.batch_rows / rows_a_block, place.purge.batch_bytes / bytes_a_block)))
+    for first in range(0, table.blocks, size):
+        yield first, first + size
+
+
+def _dry_objections(connection: Connection, place: Place, site: Site) -> Iterator[Text]:
+    yield from preflight.of_the_database(connection)
+    yield from _of_the_newest_backup(place, site)
+    yield from preflight.objections(_of_the_configured_storage(place))
+
+
+def _of_the_configured_storage(place: Place) -> Iterator[Text]:
+    store = open_store(
+        "storage", place.storage, place.archive, identity="reader", bucket=place.storage.archive_bucket or ""
+    )
+    try:
+        yield from preflight.of_the_storage(store)
+        yield from promises.objections(promises.configured_promises(store), place.archive)
+    finally:
+        store.close()
+
+
+def _of_the_newest_backup(place: Place, site: Site) -> tuple[Text, ...]:
+    storage = Storage("storage", place.storage, environment=site.environment.name)
+    try:
+        return tuple(preflight.of_the_backup(storage.backups(), place.purge.newest_backup))
+    except ProbeError as error:
+        return (error.said,)
+    finally:
+        storage.close()
+
+
+def _zone(site: Site) -> str:
+    return site.environment.timezone
