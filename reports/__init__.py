@@ -17,6 +17,7 @@ from runbook.errors import ReportError
 from runbook.text import Text, text
 
 if TYPE_CHECKING:
+    from reports.procedure import ProcedureBoard
     from reports.terminal import Board
     from runbook.model import Environment, Run
 
@@ -47,6 +48,13 @@ def board(language: Language, stream: TextIO, *, quiet: bool = False) -> Board:
     from reports.terminal import Board
 
     return Board(language, stream, quiet=quiet)
+
+
+def procedure_board(language: Language, stream: TextIO, *, quiet: bool = False) -> ProcedureBoard:
+    """What shows a procedure on a terminal or a pipe."""
+    from reports.procedure import ProcedureBoard
+
+    return ProcedureBoard(language, stream, quiet=quiet)
 
 
 def read(folder: Path) -> Run:

@@ -6,8 +6,7 @@ What the delete works from is what came back from the storage, never what was se
 from __future__ import annotations
 
 import secrets
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,7 +18,8 @@ from procedures.archive.encoding import Counting, Encoder, lines, plain_pieces
 from procedures.purge import milestones
 from procedures.purge.ledger import Batch
 from procedures.purge.selection import Rules, joined, qualifies
-from procedures.purge.tables import RESPONSES, SUBSYSTEM, Table
+from procedures.purge.spanning import Span
+from procedures.purge.tables import RESPONSES, Table
 from runbook.errors import ActionError, RunbookError
 from runbook.settings import ArchiveSettings
 from runbook.targets.postgres.working import TEXT_SETTINGS
@@ -52,47 +52,6 @@ class Proven:
     def chunks(self, archive: ArchiveSettings, most: int) -> Iterator[list[bytes]]:
         """Its lines, at most ``most`` at a time."""
         return lines(_pieces(self.body, self.manifest, archive), most)
-
-
-class Span:
-    """Which times and subsystems the rows of a batch have: by this they are found again."""
-
-    def __init__(self, line: Sequence[str], time: str | None) -> None:
-        self._fields = len(line) - 1
-        self._time = _Field(line.index(time), len(line)) if time else None
-        self._subsystem = _Field(line.index(SUBSYSTEM), len(line)) if SUBSYSTEM in line else None
-        self._times: list[bytes] = []
-        self._subsystems: Counter[bytes] = Counter()
-
-    def look_at(self, chunk: list[bytes]) -> None:
-        """Take some more lines. Raises ValueError for one that has not the fields it should have."""
-        fields = self._fields
-        if any(line.count(b"\t") != fields for line in chunk):
-            raise ValueError("it holds lines of another table")
-        if self._time:
-            times = self._time.of(chunk)
-            self._times = [min([*self._times, *times]), max([*self._times, *times])]
-        if self._subsystem:
-            self._subsystems.update(self._subsystem.of(chunk))
-
-    def told_in(self, manifest: Manifest) -> Manifest:
-        """The manifest with what was seen. Times compare as text: they are ISO, and finite by the rules."""
-        oldest, newest = (time.decode() for time in self._times) if self._times else (None, None)
-        subsystems = {("" if name == b"\\N" else name.decode()): rows for name, rows in self._subsystems.items()}
-        return msgspec.structs.replace(manifest, oldest=oldest, newest=newest, subsystems=subsystems)
-
-
-class _Field:
-    """One field of each line, cut out from the nearer end."""
-
-    def __init__(self, place: int, count: int) -> None:
-        self._place, self._count = place, count
-
-    def of(self, chunk: list[bytes]) -> list[bytes]:
-        place, behind = self._place, self._count - self._place
-        if place < behind:
-            return [line.split(b"\t", place + 1)[place] for line in chunk]
-        return [line.rsplit(b"\t", behind)[1] for line in chunk]
 
 
 class _Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +106,7 @@ class Archivist:
         body = self._store.read(object.key, object.version)
         if (len(body), sha256(body).hexdigest()) != (object.bytes, object.sha256):
             raise _refused(text("{key} did not come back as it was written: nothing is deleted", key=object.key))
-        counting, span = Counting(), Span(manifest.line, manifest.time_column)
+        counting, span = Counting(), Span(manifest)
         try:
             for chunk in lines(_counted(_pieces(body, manifest, self._archive), counting), _LINES):
                 span.look_at(chunk)
@@ -227,9 +186,10 @@ class Archivist:
         )
 
     def _folder(self, batch: Batch, attempt: str) -> str:
-        return archives.batch_folder(
-            self._archive.prefix, self._facts.database, self._table.schema, batch.name, batch.run, batch.number, attempt
-        )
+        table, archive = self._table, self._archive
+        part = table.name if table.name != table.root else None
+        where = (archive.prefix, self._facts.database, table.schema, table.root)
+        return archives.batch_folder(*where, batch.run, batch.number, attempt, part=part)
 
     def _encryption_of(self, key: str, version: str | None) -> str:
         """What encrypts the object, by what the server returns. Raises ActionError where that is not what was asked."""

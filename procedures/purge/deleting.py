@@ -145,7 +145,7 @@ class Deleter:
 
         parts = [
             sql.SQL(" AND NOT EXISTS (SELECT FROM {child} AS child WHERE {columns})").format(
-                child=sql.Identifier(self._table.schema, key.table),
+                child=sql.Identifier(key.schema, key.table),
                 columns=sql.SQL(" AND ").join(
                     sql.SQL("{} = {}").format(sql.Identifier("child", column), sql.Identifier("doomed", referenced))
                     for column, referenced in zip(key.columns, key.referenced, strict=True)

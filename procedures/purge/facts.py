@@ -93,6 +93,9 @@ class Purging(Protocol):
     def most_percent(self) -> float:
         """The share of a table that may go without a person's confirmation."""
 
+    def retention(self, table: str) -> timedelta:
+        """How long the records of a table stay."""
+
     def staged(self) -> Staged:
         """The exchange tables as they stand."""
 

@@ -87,7 +87,7 @@ class Ledger:
     schema: str
 
     def found(self, reader: str) -> None:
-        """Make the ledger's tables where they are not there yet; the reader may read them."""
+        """Make the ledger's tables; the reader may read them. Needs CREATE on the database, once."""
         from psycopg import sql
 
         words = sql.SQL(_statements())
@@ -117,6 +117,16 @@ class Ledger:
             "WHERE r.id = (SELECT id FROM {runs} WHERE state = 'DONE' ORDER BY finished_at DESC LIMIT 1) GROUP BY 1"
         )
         return {row["name"]: row["deleted"] for row in rows}
+
+    def last_rate(self) -> float | None:
+        """Rows a second that the last finished run deleted; None where none did."""
+        rows = self._rows(
+            "SELECT sum(b.deleted) / extract(epoch FROM r.finished_at - r.started_at) AS rate "
+            "FROM {runs} AS r JOIN {batches} AS b ON b.run = r.id "
+            "WHERE r.state = 'DONE' AND r.finished_at > r.started_at GROUP BY r.id "
+            "HAVING sum(b.deleted) > 0 ORDER BY r.finished_at DESC LIMIT 1"
+        )
+        return float(rows[0]["rate"]) if rows else None
 
     def begin(self, run: str, rules: Rules) -> Run:
         """A new run with its rules, the cutoffs among them."""

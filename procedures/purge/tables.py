@@ -27,6 +27,7 @@ class ForeignKey(msgspec.Struct, frozen=True):
     """A key of ``table`` that points at an exchange table: ``columns`` → ``referenced``, with or without an index."""
 
     name: str
+    schema: str
     table: str
     columns: tuple[str, ...]
     referenced: tuple[str, ...]
@@ -157,7 +158,7 @@ def _objections_to_key(table: Table, key: ForeignKey, purge: PurgeSettings) -> I
         yield text(
             "{child} has no index for {key}: each row deleted from {table} would scan all of it (109 rows/s). Run "
             "CREATE INDEX CONCURRENTLY ON {schema}.{child} ({columns}), or set purge.build_missing_indexes",
-            schema=quoted(table.schema),
+            schema=quoted(key.schema),
             columns=columns,
             **named,
         )

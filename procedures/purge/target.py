@@ -57,6 +57,11 @@ class Purge(Target):
         """The share of a table that may go without a person's confirmation."""
         return self._site.settings.purge.max_percent
 
+    def retention(self, table: str) -> timedelta:
+        """How long the records of a table stay: its own time, else that of all exchange tables."""
+        days = self._site.settings.purge.retention_days.get(table, self._settings.retention_days)
+        return timedelta(days=days)
+
     @probe(needs=_TABLES)
     def staged(self) -> Staged:
         """The exchange tables with their sizes, and why one of them would not be purged. Scans none. Reads only."""

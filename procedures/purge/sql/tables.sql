@@ -42,6 +42,7 @@ SELECT
     ARRAY(
         SELECT jsonb_build_object(
             'name', k.conname,
+            'schema', child_in.nspname,
             'table', child.relname,
             'columns', (
                 SELECT jsonb_agg(a.attname ORDER BY x.place)
@@ -64,6 +65,7 @@ SELECT
         )
         FROM pg_constraint AS k
         JOIN pg_class AS child ON child.oid = k.conrelid
+        JOIN pg_namespace AS child_in ON child_in.oid = child.relnamespace
         WHERE k.contype = 'f' AND k.confrelid IN (r.oid, r.root) AND NOT child.relispartition
         ORDER BY k.conname
     ) AS inbound

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -53,7 +54,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     Each line of the object is ``ctid``, ``xmin`` and the ``columns``, as COPY text with tabs between (``line`` names
     them). ``cutoff`` is the literal that the rows' ``time_column`` was before, in the column's own terms;
-    ``oldest`` and ``newest`` are the first and last of those times, ``subsystems`` counts rows by subsystem ("" is
+    ``first_key`` and ``last_key`` are the ends of the rows' keys (of the
+    key's first column, numbers as numbers, anything else by its bytes), ``oldest`` and ``newest`` those of the times, ``subsystems`` counts rows by subsystem ("" is
     none), ``settings`` are the session's when the text was made.
     """
 
@@ -72,6 +74,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     cutoff: str
     object: ArchivedObject
     content: Content
+    first_key: str | None = None
+    last_key: str | None = None
     oldest: str | None = None
     newest: str | None = None
     subsystems: dict[str, int] = {}
@@ -105,9 +109,15 @@ def decoded(body: bytes) -> Manifest:
 
 def table_prefix(prefix: str, database: str, schema: str, table: str) -> str:
     """Where all batches of one table lie."""
-    return f"{prefix}{database}/{schema}.{table}/"
+    return f"{prefix}{quote(database)}/{quote(schema)}.{quote(table)}/"
 
 
-def batch_folder(prefix: str, database: str, schema: str, table: str, run: str, batch: int, attempt: str) -> str:
-    """Where one attempt at one batch lies; attempts never share a folder, so nothing is ever written over."""
-    return f"{table_prefix(prefix, database, schema, table)}{run}/batch-{batch:05d}-{attempt}/"
+def batch_folder(
+    prefix: str, database: str, schema: str, table: str, run: str, batch: int, attempt: str, *, part: str | None = None
+) -> str:
+    """Where one attempt at one batch lies; attempts never share a folder, so nothing is ever written over.
+
+    ``part`` is the name of a partition, None of an undivided table.
+    """
+    within = f"{quote(part, safe='')}/" if part else ""
+    return f"{table_prefix(prefix, database, schema, table)}{run}/{within}batch-{batch:05d}-{attempt}/"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from runbook.errors import ProbeError, ProbeFailure
+from runbook.errors import ActionError, ProbeError, ProbeFailure
 from runbook.targets.network import unreachable
 from runbook.text import text
 
@@ -27,6 +27,7 @@ def as_probe_errors(target: str, where: str, bucket: str) -> Iterator[None]:
         PartialCredentialsError,
         ReadTimeoutError,
     )
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
@@ -37,8 +38,18 @@ def as_probe_errors(target: str, where: str, bucket: str) -> Iterator[None]:
         raise ProbeError(target, ProbeFailure.DENIED, said) from error
     except (ConnectTimeoutError, ReadTimeoutError) as error:
         raise unreachable(target, where, TimeoutError()) from error
-    except (BotoCoreError, OSError, ValueError) as error:  # ValueError: the endpoint is no address
+    except (BotoCoreError, HTTPError, OSError, ValueError) as error:  # ValueError: the endpoint is no address
         raise unreachable(target, where, error) from error
+
+
+@contextmanager
+def as_action_errors(target: str, operation: str, where: str, bucket: str) -> Iterator[None]:
+    """Raise what botocore raises, and a reading that fails on the way, as ActionError."""
+    try:
+        with as_probe_errors(target, where, bucket):
+            yield
+    except ProbeError as error:
+        raise ActionError(target, operation, error.said) from error
 
 
 def _refused(target: str, where: str, bucket: str, error: ClientError) -> ProbeError:

@@ -1,0 +1,246 @@
+"""A purge as a run of the runbook: one record, shown and kept like that of any row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from procedures.purge.ledger import Standing
+from procedures.purge.running import Outlook, Purged, Refused, Watch
+from procedures.purge.surveying import Survey, TableSurvey
+from runbook.errors import RunbookError
+from runbook.model import (
+    Action,
+    Choice,
+    Decision,
+    Effect,
+    Measure,
+    Outcome,
+    Plan,
+    Proven,
+    Record,
+    Risk,
+    Run,
+    State,
+    Step,
+    Verdict,
+    Verification,
+)
+from runbook.site import Site
+from runbook.text import Quantity, Text, bilingual, size, text
+from runbook.timeline import timeline
+
+ROW = "PURGE"
+_TITLE = bilingual("Purge of the exchange tables", "Purga de las tablas de intercambio")
+_SOURCE = "Guía de Operaciones §4.1"
+
+
+class Course:
+    """What is learnt of one purge as it goes, and the run that is made of it in the end."""
+
+    row = ROW
+
+    def __init__(self, site: Site, id: str) -> None:
+        self.id = id
+        self._site, self._began = site, datetime.now(UTC)
+        self.before: Outlook | None = None
+        self.after: Outlook | None = None
+        self.purged: Purged | None = None
+        self.failure: RunbookError | None = None
+
+    def watching(self, watch: Watch) -> Watch:
+        """``watch``, with us behind it: the survey that the purge makes is what the record shows."""
+        return _Listening(self, watch)
+
+    def run(self, *, execute: bool, interrupted: bool = False) -> Run:
+        """The run with its one record, as far as the purge came."""
+        record = self._record(execute=execute)
+        return Run(
+            id=self.id,
+            environment=self._site.environment,
+            started_at=self._began,
+            ended_at=datetime.now(UTC),
+            records=(record,),
+            events=timeline(self._began, (record,)),
+            fixing=execute,
+            interrupted=interrupted,
+        )
+
+    def _record(self, *, execute: bool) -> Record:
+        survey = self.before.survey if self.before else None
+        return Record(
+            row=ROW,
+            title=_TITLE,
+            source=_SOURCE,
+            section="staging",
+            verdict=self._verdict(self.before, self._began),
+            plan=_plan(survey) if survey else None,
+            decision=_decision(execute=execute),
+            actions=tuple(self._actions()) if execute else (),
+            verification=self._verification(),
+            person=self._person(),
+            took=datetime.now(UTC) - self._began,
+        )
+
+    def _verdict(self, outlook: Outlook | None, at: datetime) -> Verdict:
+        if outlook is None:
+            said = self.failure.said if self.failure else text("The purge did not come to look at the tables")
+            state = State.WARNING if isinstance(self.failure, Refused) else State.UNKNOWN
+            return Verdict(state=state, summary=said, judged_at=at)
+        measures = tuple(_measure(table) for table in outlook.survey.tables)
+        if outlook.objections:
+            return Verdict(state=State.WARNING, summary=outlook.objections[0], measures=measures, judged_at=at)
+        refused = [table for table in outlook.survey.tables if table.refused]
+        if refused:
+            return Verdict(state=State.WARNING, summary=refused[0].refused[0], measures=measures, judged_at=at)
+        return Verdict(state=State.OK, summary=_summary(outlook), measures=measures, judged_at=at)
+
+    def _actions(self) -> Iterator[Action]:
+        if self.before is None:
+            return
+        steps = {step.arguments["table"]: step for step in _plan(self.before.survey).steps}
+        done = {table.name: table for table in self.purged.tables} if self.purged else {}
+        for name, step in steps.items():
+            standing = done.get(name)
+            yield Action(
+                step=step,
+                outcome=self._outcome(standing),
+                started_at=self._began,
+                took=datetime.now(UTC) - self._began,
+                result=_told(standing) if standing else self._why_not(),
+            )
+
+    def _why_not(self) -> Text | None:
+        return self.failure.said if self.failure else None
+
+    def _outcome(self, standing: Standing | None) -> Outcome:
+        if standing is None:
+            return Outcome.FAILED if self.failure else Outcome.NOT_RUN
+        return Outcome.REFUSED if standing.state == "REFUSED" else Outcome.DONE
+
+    def _verification(self) -> Verification | None:
+        """The same look on the tables as they are now: fixed is what has nothing left to go."""
+        if self.purged is None or self.after is None:
+            return None
+        left = self.after.survey.qualifying
+        verdict = self._verdict(self.after, datetime.now(UTC))
+        proven = Proven.NOT_FIXED if left else Proven.FIXED
+        reason = text("{rows} records qualify after the purge", rows=left)
+        return Verification(proven=proven, verdict=verdict, took=timedelta(0), reason=reason)
+
+    def _person(self) -> Text | None:
+        """What is left for a person to decide."""
+        if self.failure:
+            return text("Nothing is lost: the same command goes on where this one stopped")
+        if self.purged and (notes := self.purged.notes):
+            return notes[0]
+        if self.before and len(self.before.objections) > 1:
+            return self.before.objections[1]
+        return None
+
+
+class _Listening:
+    """Hands everything on to another watch, and keeps the survey."""
+
+    def __init__(self, course: Course, watch: Watch) -> None:
+        self._course, self._watch = course, watch
+        self.resumed, self.progressed, self.noticed = watch.resumed, watch.progressed, watch.noticed
+
+    def surveyed(self, survey: Survey) -> None:
+        """Keep it, and hand it on."""
+        self._course.before = Outlook(survey=survey, objections=())
+        self._watch.surveyed(survey)
+
+
+def _plan(survey: Survey) -> Plan:
+    return Plan(
+        remedy="purge",
+        steps=tuple(_step(table) for table in survey.tables if table.qualifying and not table.refused),
+        reason=text("Nothing has outlived its retention"),
+        risk=Risk.HIGH,
+    )
+
+
+def _step(table: TableSurvey) -> Step:
+    return Step(
+        what=text(
+            "Archive {rows} of {table} before {cutoff}, read them back, delete them",
+            rows=_rows(table.qualifying),
+            table=table.table,
+            cutoff=table.cutoff,
+        ),
+        target="database",
+        operation="purge",
+        arguments={"table": table.table, "cutoff": table.cutoff},
+        risk=Risk.HIGH,
+        effect=Effect.DESTROY,
+        undo=Step(
+            what=text("Bring them back: muses-runbook run restore-archive --table {table}", table=table.table),
+            target="database",
+            operation="restore_archive",
+            arguments={"table": table.table},
+            effect=Effect.CHANGE,
+        ),
+        touches=table.qualifying,
+        population=table.rows,
+    )
+
+
+def _decision(*, execute: bool) -> Decision:
+    if execute:
+        return Decision(choice=Choice.ACT, reason=text("Asked for with --execute"), rule="--execute", by="person")
+    dry = text("This was a dry run: with --execute it would act")
+    return Decision(choice=Choice.LEAVE, reason=dry, rule="--execute")
+
+
+def _measure(table: TableSurvey) -> Measure:
+    if table.refused:
+        return Measure(object=table.table, value=_rows(0), state=State.WARNING, summary=table.refused[0])
+    return Measure(object=table.table, value=_rows(table.qualifying), state=State.OK, summary=_of_table(table))
+
+
+def _of_table(table: TableSurvey) -> Text:
+    named: dict[str, object] = {"table": table.table, "rows": _rows(table.rows)}
+    if not table.qualifying and not table.timeless and not table.unprocessed:
+        return text("{table}: nothing of {rows} has outlived its retention", **named)
+    named |= {"going": table.qualifying, "bytes": size(table.going)}
+    if not table.timeless and not table.unprocessed:
+        return text("{table}: {going} of {rows} are to go, about {bytes}", **named)
+    return text(
+        "{table}: {going} of {rows} are to go, about {bytes}; {timeless} without a time and {unprocessed} that are old "
+        "and not processed stay",
+        timeless=table.timeless,
+        unprocessed=table.unprocessed,
+        **named,
+    )
+
+
+def _summary(outlook: Outlook) -> Text:
+    survey = outlook.survey
+    if not survey.qualifying:
+        return text("Nothing has outlived its retention")
+    going = sum(table.going for table in survey.tables if not table.refused)
+    return text(
+        "{rows} are to go, about {bytes}, in about {took}",
+        rows=_rows(survey.qualifying),
+        bytes=size(going),
+        took=timedelta(seconds=max(1, round(survey.qualifying / outlook.rate))),
+    )
+
+
+def _told(standing: Standing) -> Text:
+    if standing.refused:
+        return standing.refused[0]
+    return text(
+        "Archived and read back {archived} in {batches} batches ({bytes}); deleted {deleted}; {changed} had changed "
+        "meanwhile and stay",
+        archived=_rows(standing.archived),
+        batches=standing.batches,
+        bytes=size(standing.archived_bytes),
+        deleted=standing.deleted,
+        changed=standing.changed,
+    )
+
+
+def _rows(count: int) -> Quantity:
+    return Quantity(count, "rows")
