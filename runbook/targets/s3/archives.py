@@ -53,10 +53,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of one archived batch. Published by being there.
 
     Each line of the object is ``ctid``, ``xmin`` and the ``columns``, as COPY text with tabs between (``line`` names
-    them). ``cutoff`` is the literal that the rows' ``time_column`` was before, in the column's own terms;
-    ``first_key`` and ``last_key`` are the ends of the rows' keys (of the
-    key's first column, numbers as numbers, anything else by its bytes), ``oldest`` and ``newest`` those of the times, ``subsystems`` counts rows by subsystem ("" is
-    none), ``settings`` are the session's when the text was made.
+    them). ``cutoff`` is the literal that the rows' ``time_column`` was before, in the column's own terms.
+    ``first_key`` and ``last_key`` are the ends of the rows' keys (of the key's first column, numbers as numbers,
+    anything else by its bytes), ``oldest`` and ``newest`` those of their times; ``subsystems`` counts rows by subsystem
+    ("" is none). ``settings`` are the session's when the text was made.
     """
 
     run: str
