@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from procedures.course import Course, decision
+from procedures.purge import running
 from procedures.purge.ledger import Standing
 from procedures.purge.running import Outlook, Purged, Refused, Watch
 from procedures.purge.surveying import Survey, TableSurvey
-from runbook.errors import RunbookError
 from runbook.model import (
     Action,
-    Choice,
-    Decision,
     Effect,
     Measure,
     Outcome,
@@ -20,7 +20,6 @@ from runbook.model import (
     Proven,
     Record,
     Risk,
-    Run,
     State,
     Step,
     Verdict,
@@ -28,58 +27,52 @@ from runbook.model import (
 )
 from runbook.site import Site
 from runbook.text import Quantity, Text, bilingual, size, text
-from runbook.timeline import timeline
 
-ROW = "PURGE"
 _TITLE = bilingual("Purge of the exchange tables", "Purga de las tablas de intercambio")
 _SOURCE = "Guía de Operaciones §4.1"
 
 
-class Course:
-    """What is learnt of one purge as it goes, and the run that is made of it in the end."""
+class PurgeCourse(Course):
+    """One purge: what was there before, what was done, what is there after it."""
 
-    row = ROW
+    row = "PURGE"
 
-    def __init__(self, site: Site, id: str) -> None:
-        self.id = id
-        self._site, self._began = site, datetime.now(UTC)
+    def __init__(self, site: Site, id: str, *, confirmed: bool = False) -> None:
+        super().__init__(site, id)
+        self._confirmed = confirmed
         self.before: Outlook | None = None
         self.after: Outlook | None = None
         self.purged: Purged | None = None
-        self.failure: RunbookError | None = None
 
-    def watching(self, watch: Watch) -> Watch:
-        """``watch``, with us behind it: the survey that the purge makes is what the record shows."""
-        return _Listening(self, watch)
+    def look(self) -> None:
+        """See what would go, and what forbids it."""
+        self.before = running.look(self.site)
 
-    def run(self, *, execute: bool, interrupted: bool = False) -> Run:
-        """The run with its one record, as far as the purge came."""
-        record = self._record(execute=execute)
-        return Run(
-            id=self.id,
-            environment=self._site.environment,
-            started_at=self._began,
-            ended_at=datetime.now(UTC),
-            records=(record,),
-            events=timeline(self._began, (record,)),
-            fixing=execute,
-            interrupted=interrupted,
-        )
+    def act(self, board: Any) -> None:
+        """Purge, and look again."""
+        self.purged = running.purge(self.site, confirmed=self._confirmed, watch=_Listening(self, board))
+        board.looking()
+        self.after = running.look(self.site)
 
-    def _record(self, *, execute: bool) -> Record:
+    def outcome(self) -> dict[str, Any]:
+        """The rows deleted, by table."""
+        return {"deleted": {table.name: table.deleted for table in self.purged.tables} if self.purged else {}}
+
+    def record(self, *, execute: bool) -> Record:
+        """What is known of it by now."""
         survey = self.before.survey if self.before else None
         return Record(
-            row=ROW,
+            row=self.row,
             title=_TITLE,
             source=_SOURCE,
             section="staging",
-            verdict=self._verdict(self.before, self._began),
+            verdict=self._verdict(self.before, self.began),
             plan=_plan(survey) if survey else None,
-            decision=_decision(execute=execute),
+            decision=decision(execute=execute),
             actions=tuple(self._actions()) if execute else (),
             verification=self._verification(),
             person=self._person(),
-            took=datetime.now(UTC) - self._began,
+            took=datetime.now(UTC) - self.began,
         )
 
     def _verdict(self, outlook: Outlook | None, at: datetime) -> Verdict:
@@ -105,8 +98,8 @@ class Course:
             yield Action(
                 step=step,
                 outcome=self._outcome(standing),
-                started_at=self._began,
-                took=datetime.now(UTC) - self._began,
+                started_at=self.began,
+                took=datetime.now(UTC) - self.began,
                 result=_told(standing) if standing else self._why_not(),
             )
 
@@ -142,7 +135,7 @@ class Course:
 class _Listening:
     """Hands everything on to another watch, and keeps the survey."""
 
-    def __init__(self, course: Course, watch: Watch) -> None:
+    def __init__(self, course: PurgeCourse, watch: Watch) -> None:
         self._course, self._watch = course, watch
         self.resumed, self.progressed, self.noticed = watch.resumed, watch.progressed, watch.noticed
 
@@ -184,13 +177,6 @@ def _step(table: TableSurvey) -> Step:
         touches=table.qualifying,
         population=table.rows,
     )
-
-
-def _decision(*, execute: bool) -> Decision:
-    if execute:
-        return Decision(choice=Choice.ACT, reason=text("Asked for with --execute"), rule="--execute", by="person")
-    dry = text("This was a dry run: with --execute it would act")
-    return Decision(choice=Choice.LEAVE, reason=dry, rule="--execute")
 
 
 def _measure(table: TableSurvey) -> Measure:
