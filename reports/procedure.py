@@ -72,8 +72,8 @@ class ProcedureBoard:
             self._progress = None
 
     def looking(self) -> None:
-        """The tables are being counted."""
-        self._say(text("Looking at the exchange tables …"))
+        """What there is to do is being found out."""
+        self._say(text("Looking …"))
 
     def surveyed(self, survey: object) -> None:
         """What there is to do is known: the bars say the rest."""
@@ -97,6 +97,20 @@ class ProcedureBoard:
         rate = self._rate(sum(table.deleted + table.changed for table in moving))
         for table in moving:
             self._move(table, rate)
+
+    def stepped(self, what: Text, total: int | None = None) -> None:
+        """A step begins, of ``total`` bytes where that is known."""
+        if self.quiet or not self._console.is_terminal:
+            return
+        self.close()
+        self._progress = _bytes(self._console)
+        self._progress.start()
+        self._bars = {"": self._progress.add_task(one_line(self.language.say(what)), total=total)}
+
+    def moved(self, done: int) -> None:
+        """So many bytes of the step are done."""
+        if self._progress is not None:
+            self._progress.update(self._bars[""], completed=done)
 
     def finished(self, run: Run, files: Mapping[str, Path] | None) -> None:
         """What it would do, or did, table by table; and where its reports lie."""
@@ -157,6 +171,22 @@ class ProcedureBoard:
             self._seen.popleft()
         then, before = self._seen[0]
         return (gone - before) / (now - then) if now > then else 0.0
+
+
+def _bytes(on: Any) -> Progress:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=on,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 def _bars(on: Any) -> Progress:

@@ -33,6 +33,8 @@ VARIABLE = "MUSES_LAB_STORAGE_VENV"
 
 _REQUIREMENTS = Path(__file__).parents[1] / "requirements-storage.txt"
 _BUCKETS = (BACKUP_BUCKET, ARCHIVE_BUCKET)
+_ENCRYPTED = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+_PRIVATE = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 _READING = ("s3:Get*", "s3:List*")
 _WRITING = ("s3:PutObject*", "s3:DeleteObject*", "s3:AbortMultipartUpload", "s3:PutLifecycleConfiguration")
 _IDENTITIES = {"reader": _READING, "operator": (*_READING, *_WRITING)}
@@ -96,7 +98,7 @@ def await_ready(place: Place, deadline: float) -> None:
 
 
 def furnish(place: Place) -> None:
-    """Buckets with versioning and the two identities with their policies; what stands already stays.
+    """Private, encrypted buckets with versions, and the two identities with policies; what stands already stays.
 
     The server writes its users down only when it ends: after new ones it is started again, so that a later kill
     forgets no key.
@@ -106,6 +108,8 @@ def furnish(place: Place) -> None:
         with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
             s3.create_bucket(Bucket=bucket)
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [_ENCRYPTED]})
+        s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_PRIVATE)
     renewed = {identity: _renewed(place, iam, identity) for identity in _IDENTITIES}
     if any(renewed.values()):
         restart(place, NAME)

@@ -12,6 +12,7 @@ import msgspec
 from runbook.text import Text, text
 
 MANIFEST = "manifest.json"
+PROOF, LEASE = "proof-", "lease.json"
 #: A manifest is some hundred bytes; what is larger is none.
 _LARGEST = 1 << 20
 _ABSENT = 404
@@ -25,15 +26,77 @@ class Object(NamedTuple):
     modified: datetime
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    """What a backup says of itself."""
+class Encrypted(msgspec.Struct, frozen=True, kw_only=True):
+    """How a backup is encrypted: by the ``server`` as it returns it, and by the ``client`` before it was sent."""
+
+    server: str | None = None
+    client: str | None = None
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """One object of a backup beside its data: which version of which key, and what must come back."""
+
+    object: str
+    version: str | None
+    bytes: int
+    sha256: str
+    plain_bytes: int
+    plain_sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backup says of itself. ``bytes`` and ``sha256`` are of the object, ``dump_…`` of the plain dump in it.
+
+    ``tables`` counts the rows of each ``schema.table`` in the snapshot that was dumped; ``local_date`` is the day of
+    the site's calendar that the backup is for. Backups of other makers may say less.
+    """
 
     object: str
     bytes: int
     sha256: str
     finished_at: datetime
     verified: bool
+    version: str | None = None
+    started_at: datetime | None = None
+    database: str = ""
+    system_identifier: str = ""
+    server_version: str = ""
+    programs: str = ""
+    dump_bytes: int = 0
+    dump_sha256: str = ""
+    compression: str | None = None
+    encryption: Encrypted = Encrypted()
+    globals: Piece | None = None
+    tables: dict[str, int] = {}
+    large_objects: int = 0
+    local_date: str = ""
+    locked_until: datetime | None = None
     format: int = 1
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of restoring a backup. ``whole``: all of its data, not a sample.
+
+    ``differing`` names tables whose rows are not as many as in the snapshot: expected, found. ``amcheck`` is
+    ``passed``, ``failed`` or ``not available``; ``sampled`` counts rows whose digests were compared.
+    """
+
+    backup: str
+    finished_at: datetime
+    whole: bool
+    server_version: str
+    seconds: float
+    tables_compared: int
+    differing: dict[str, tuple[int, int]] = {}
+    amcheck: str = "not available"
+    sampled: int = 0
+    problem: str | None = None
+    format: int = 1
+
+    @property
+    def passed(self) -> bool:
+        """Whether the backup can be restored."""
+        return self.problem is None and not self.differing and self.amcheck != "failed"
 
 
 class Backup(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runbook.errors import ActionError, ProbeError
-from runbook.settings import ArchiveSettings
+from runbook.settings import ArchiveSettings, StorageSettings
 from runbook.targets.s3 import encryption
 from runbook.targets.s3.answers import AlreadyThere, Stored, version_of
 from runbook.targets.s3.configuration import configuration, open_to_anyone
@@ -51,7 +51,7 @@ def tried_promises(store: ObjectStore, *, lock_until: datetime | None = None) ->
         found: dict[str, Any] = trial.promises(configured.pop("private"), lock_until)
     finally:
         left = trial.removed(lifted=lock_until is not None)
-    return Promises(**found, **configured, tried=True, loopback=_is_loopback(store), left_behind=left)
+    return Promises(**found, **configured, tried=True, loopback=is_loopback(store.settings), left_behind=left)
 
 
 def configured_promises(store: ObjectStore) -> Promises:
@@ -60,7 +60,16 @@ def configured_promises(store: ObjectStore) -> Promises:
     Raises ProbeError where the bucket is not there or not to be asked.
     """
     found: dict[str, Any] = dict.fromkeys(_TRIED, unknown(text("not tried: a dry run writes nothing")))
-    return Promises(**found, **configuration(store), tried=False, loopback=_is_loopback(store))
+    return Promises(**found, **configuration(store), tried=False, loopback=is_loopback(store.settings))
+
+
+def is_loopback(settings: StorageSettings) -> bool:
+    """Whether the store is on this machine, by its address."""
+    host = urlsplit(settings.endpoint_url or "").hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _objections(promises: Promises, archive: ArchiveSettings) -> Iterator[Text]:
@@ -89,14 +98,6 @@ def _of_the_settings(archive: ArchiveSettings, promises: Promises) -> Iterator[T
             "Objects of storage class {name} are not read back at once: set archive.storage_class to STANDARD_IA",
             name=archive.storage_class,
         )
-
-
-def _is_loopback(store: ObjectStore) -> bool:
-    host = urlsplit(store.settings.endpoint_url or "").hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Trial:
