@@ -134,6 +134,10 @@ class ProcedureBoard:
             else:
                 how = self.language.say(OUTCOMES[action.outcome])
                 self._line(f"{measure.object}: {how}. {said(action.result) if action.result else ''}", 2)
+        shown = {measure.object for measure in record.verdict.measures}
+        for action in record.actions:
+            if action.step.arguments.get("table") not in shown:
+                self._line(f"{said(OUTCOMES[action.outcome])}. {said(action.result or action.step.what)}", 2)
         if record.verification and record.verification.reason:
             self._line(said(record.verification.reason))
         for words in (record.person, text("Interrupted: the same command goes on") if interrupted else None):

@@ -225,8 +225,8 @@ class BackupSettings(Strict, frozen=True, kw_only=True):
     """The backup of the database (Guía de Operaciones §4.2).
 
     ``encryption`` is the server's, and must be proven by what it returns; ``age_recipients`` encrypt here as well, and
-    ``age_identity`` reads back what was written. ``programs`` is the folder of PostgreSQL's programs, ``proof`` where the
-    throwaway cluster of a restore test lies. ``holds`` are folders that retention never removes.
+    ``age_identity`` reads back what was written. ``programs`` is the folder of PostgreSQL's programs, ``proof`` where
+    the throwaway cluster of a restore test lies. ``holds`` are folders that retention never removes.
     """
 
     encryption: Literal["sse-s3", "sse-kms", "sse-c", "none"] = "sse-s3"

@@ -15,7 +15,7 @@ import msgspec
 from procedures.backup import dumping, milestones, reading
 from procedures.backup.dumping import Dumped, Snapshot
 from procedures.backup.leases import leased
-from procedures.backup.programs import Programs, programs_of
+from procedures.backup.programs import programs_of
 from runbook.errors import ActionError, LockError, NotConfigured
 from runbook.settings import BackupSettings, StorageSettings
 from runbook.site import Site
@@ -25,6 +25,7 @@ from runbook.targets.s3 import encryption, promises
 from runbook.targets.s3.answers import Facts, Stored
 from runbook.targets.s3.backups import MANIFEST, Encrypted, Manifest, Piece
 from runbook.targets.s3.objects import ObjectStore, open_store
+from runbook.targets.s3.rights import Identity
 from runbook.targets.s3.uploads import uploading
 from runbook.text import Text, text
 
@@ -107,7 +108,7 @@ def place_of(site: Site) -> Place:
     return Place(Access("database", f"{setting}.database", settings.database), settings.storage, settings.backup)
 
 
-def store_at(place: Place, identity: promises.Identity = "operator") -> ObjectStore:
+def store_at(place: Place, identity: Identity = "operator") -> ObjectStore:
     """The bucket of the backups."""
     return open_store("storage", place.storage, place.backup, identity=identity, bucket=place.storage.backup_bucket)
 
@@ -123,7 +124,7 @@ def look(site: Site) -> Outlook:
             server_version=server.version,
             bytes=server.bytes,
             programs=str(programs.folder),
-            objections=promises.objections(promises.configured_promises(store), place.backup),
+            objections=promises.objections(promises.configured_promises(store), store.protection),
         )
 
 
@@ -179,7 +180,7 @@ class _Backup:
         return BackedUp(folder=self._folder, manifest=manifest)
 
     def _ask_guards(self) -> None:
-        found = promises.objections(promises.tried_promises(self._store), self._place.backup)
+        found = promises.objections(promises.tried_promises(self._store, self._place.prefix), self._store.protection)
         if found:
             raise Refused(found)
 
@@ -240,7 +241,7 @@ class _Backup:
 
     def _prove_encryption(self, facts: Facts) -> None:
         asked = self._place.backup.encryption
-        if asked != "none" and not encryption.proven(facts, self._place.backup):
+        if asked != "none" and not encryption.proven(facts, self._store.protection):
             said = text(
                 "The storage was asked to encrypt {key} ({asked}) and returned {returned}: set backup.age_recipients "
                 "and encryption none",
@@ -339,17 +340,3 @@ def published(store: ObjectStore, prefix: str) -> Iterator[BackedUp]:
 
 def _is_of(manifest: Manifest, day: str) -> bool:
     return manifest.verified and manifest.local_date == day
-
-
-__all__ = [
-    "BackedUp",
-    "BackupSettings",
-    "Outlook",
-    "Place",
-    "Programs",
-    "Refused",
-    "Unwatched",
-    "Watch",
-    "backup",
-    "look",
-]

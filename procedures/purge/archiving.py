@@ -23,7 +23,7 @@ from procedures.purge.tables import RESPONSES, Table
 from runbook.errors import ActionError, RunbookError
 from runbook.settings import ArchiveSettings
 from runbook.targets.postgres.working import TEXT_SETTINGS
-from runbook.targets.s3 import archives
+from runbook.targets.s3 import archives, encryption
 from runbook.targets.s3.archives import ArchivedObject, Content, Manifest
 from runbook.text import Text, text
 
@@ -193,20 +193,20 @@ class Archivist:
 
     def _encryption_of(self, key: str, version: str | None) -> str:
         """What encrypts the object, by what the server returns. Raises ActionError where that is not what was asked."""
-        asked = self._archive.encryption
-        if asked in ("age", "none"):
-            return asked
-        returned = self._store.facts(key, version).encryption
-        if returned != {"sse-s3": "AES256", "sse-kms": "aws:kms"}[asked]:
+        asked = self._store.protection
+        if asked.encryption in ("age", "none"):
+            return asked.encryption
+        facts = self._store.facts(key, version)
+        if not encryption.proven(facts, asked):
             said = text(
                 "The storage was asked to encrypt {key} ({asked}) and returned {returned}: "
                 "set archive.encryption to age",
                 key=key,
-                asked=asked,
-                returned=returned or "–",
+                asked=asked.encryption,
+                returned=facts.encryption or "–",
             )
             raise _refused(said)
-        return asked
+        return asked.encryption
 
     @property
     def _encrypts(self) -> bool:

@@ -171,7 +171,8 @@ def _access(site: Site) -> Access:
 def _exit(problems: tuple[Any, ...], *, otherwise: Exit) -> Exit:
     """Say what could not be used; what is known to be bad counts more than what is not known."""
     for problem in problems:
-        complain(f"{problem.key}: {told(problem.said)}")
+        words = told(problem.said)
+        complain(words if problem.key in words else f"{problem.key}: {words}")
     if any(problem.damaged for problem in problems):
         return Exit.CRITICAL
     return Exit.UNKNOWN if problems else otherwise

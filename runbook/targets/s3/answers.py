@@ -10,6 +10,7 @@ import msgspec
 
 from runbook.errors import ActionError, ProbeError
 from runbook.targets.s3.backups import Object
+from runbook.targets.s3.encryption import CUSTOMER
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -76,7 +77,7 @@ def facts_of(key: str, head: dict[str, Any]) -> Facts:
         version=version_of(head),
         modified=_utc(head["LastModified"]),
         etag=head.get("ETag", "").strip('"') or None,
-        encryption=head.get("ServerSideEncryption") or None,
+        encryption=CUSTOMER if head.get("SSECustomerAlgorithm") else head.get("ServerSideEncryption") or None,
         kms_key=head.get("SSEKMSKeyId") or None,
         storage_class=head.get("StorageClass") or "STANDARD",
         locked_until=_utc(locked) if (locked := head.get("ObjectLockRetainUntilDate")) else None,

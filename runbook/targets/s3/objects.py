@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
-from runbook.settings import ArchiveSettings, StorageSettings
+from runbook.settings import ArchiveSettings, BackupSettings, StorageSettings
 from runbook.targets.s3 import encryption
 from runbook.targets.s3.answers import (
     AlreadyThere,
@@ -33,6 +33,7 @@ from runbook.targets.s3.answers import (
 )
 from runbook.targets.s3.backups import Object
 from runbook.targets.s3.clients import ACTING, connected, where
+from runbook.targets.s3.encryption import Protection
 from runbook.targets.s3.failures import as_action_errors, as_probe_errors
 from runbook.targets.s3.rights import Identity
 from runbook.text import Text, text
@@ -50,9 +51,14 @@ _ERROR_DOCUMENT = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<Error[\s>]")
 
 
 def open_store(
-    target: str, settings: StorageSettings, archive: ArchiveSettings, *, identity: Identity, bucket: str
+    target: str,
+    settings: StorageSettings,
+    kept: ArchiveSettings | BackupSettings,
+    *,
+    identity: Identity,
+    bucket: str,
 ) -> ObjectStore:
-    """The objects of ``bucket`` under one identity; connects with the first request.
+    """The objects of ``bucket`` under one identity, stored as ``kept`` says; connects with the first request.
 
     Raises ProbeError for secrets that cannot be read, NotConfigured where the site file gives no operator.
     """
@@ -60,17 +66,18 @@ def open_store(
     if keys is None:
         raise NotConfigured(target, "storage.operator")
     with as_probe_errors(target, where(settings), bucket):
-        return ObjectStore(target, settings, archive, bucket, connected(target, settings, keys, ACTING))
+        protection = encryption.protection_of(kept)
+        return ObjectStore(target, settings, protection, bucket, connected(target, settings, keys, ACTING))
 
 
 class ObjectStore:
     """One bucket under one identity, shared between threads. Reading raises ProbeError, changing ActionError."""
 
     def __init__(
-        self, target: str, settings: StorageSettings, archive: ArchiveSettings, bucket: str, client: Any
+        self, target: str, settings: StorageSettings, protection: Protection, bucket: str, client: Any
     ) -> None:
         self.target, self.bucket, self.client = target, bucket, client
-        self.settings, self.archive, self.where = settings, archive, where(settings)
+        self.settings, self.protection, self.where = settings, protection, where(settings)
 
     def put_new(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> Stored:
         """Write an object where none is, with the encryption and the storage class of the settings.
@@ -87,11 +94,11 @@ class ObjectStore:
 
         Without a checksum for the servers that refuse it: there reading back alone proves the bytes.
         """
-        asked: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "Body": body, **encryption.asked(self.archive)}
+        asked: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "Body": body, **encryption.asked(self.protection)}
         if self.settings.checksums == "when_supported":
             asked["ChecksumSHA256"] = base64.b64encode(digest).decode()
-        if self.archive.storage_class:
-            asked["StorageClass"] = self.archive.storage_class
+        if self.protection.storage_class:
+            asked["StorageClass"] = self.protection.storage_class
         return {**asked, **more}
 
     def read(self, key: str, version: str | None = None) -> bytes:
@@ -102,10 +109,18 @@ class ObjectStore:
                     return self._body(key, version)
             return self._body(key, version)
 
+    def read_range(self, key: str, version: str | None, first: int, end: int) -> bytes:
+        """The bytes from ``first`` up to ``end``, asked for again like a whole object."""
+        with self.failures():
+            for _ in range(READS - 1):
+                with suppress(CutShort):
+                    return self._body(key, version, first, end)
+            return self._body(key, version, first, end)
+
     def facts(self, key: str, version: str | None = None) -> Facts:
         """What the server says of the object; ProbeError(ABSENT) where it is not there."""
         with self.failures():
-            return facts_of(key, self.client.head_object(**self._one(key, version)))
+            return facts_of(key, self.client.head_object(**self._seen(key, version)))
 
     def list(self, prefix: str) -> tuple[Object, ...]:
         """All objects below a prefix, in the order of their keys; what is not all of them is an error."""
@@ -200,28 +215,33 @@ class ObjectStore:
         said = text("{where} holds another object at {key}; it stays as it is", where=self.where, key=key)
         raise AlreadyThere(self.target, "put_new", said, refused=True)
 
-    def _body(self, key: str, version: str | None) -> bytes:
+    def _body(self, key: str, version: str | None, first: int = 0, end: int | None = None) -> bytes:
         from botocore.exceptions import BotoCoreError
         from urllib3.exceptions import HTTPError
 
-        answer = self.client.get_object(**self._one(key, version))
+        asked = {} if end is None else {"Range": f"bytes={first}-{end - 1}"}
+        answer = self.client.get_object(**self._seen(key, version), **asked)
         try:
             body: bytes = answer["Body"].read()
         except (BotoCoreError, HTTPError, OSError) as error:
             raise self._cut(
                 text("{where} broke off {key} ({reason})", where=self.where, key=key, reason=error)
             ) from error
-        if wrong := self._wrong(key, version, answer, body):
+        if wrong := self._wrong(key, version, answer, body, None if end is None else end - first):
             raise self._cut(wrong)
         return body
 
-    def _wrong(self, key: str, version: str | None, answer: dict[str, Any], body: bytes) -> Text | None:
+    def _wrong(
+        self, key: str, version: str | None, answer: dict[str, Any], body: bytes, wanted: int | None
+    ) -> Text | None:
         """Why a body that arrived is not the object; botocore compares its length where the answer says one."""
         if version is not None and (answer.get("VersionId") or "null") != version:
             return text("{where} gave another version of {key} than was asked for", where=self.where, key=key)
         if _ERROR_DOCUMENT.match(body[:200]):
             return text("{where} gave an error for the bytes of {key}", where=self.where, key=key)
-        if "ContentLength" not in answer and len(body) != self.facts(key, version).size:
+        if wanted is None and "ContentLength" not in answer:
+            wanted = self.facts(key, version).size
+        if wanted is not None and len(body) != wanted:
             return text("{where} gave {bytes} bytes of {key}, not all", where=self.where, key=key, bytes=len(body))
         return None
 
@@ -241,6 +261,10 @@ class ObjectStore:
                 operation=operation,
             )
             raise ProbeError(self.target, ProbeFailure.BROKEN, said)
+
+    def _seen(self, key: str, version: str | None) -> dict[str, Any]:
+        """What names an object to look at: with the key that decrypts it, where that is ours."""
+        return {**self._one(key, version), **encryption.with_key(self.protection)}
 
     def _one(self, key: str, version: str | None) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": key} | ({} if version is None else {"VersionId": version})

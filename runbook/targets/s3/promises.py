@@ -15,10 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runbook.errors import ActionError, ProbeError
-from runbook.settings import ArchiveSettings, StorageSettings
+from runbook.settings import StorageSettings
 from runbook.targets.s3 import encryption
 from runbook.targets.s3.answers import AlreadyThere, Stored, version_of
 from runbook.targets.s3.configuration import configuration, open_to_anyone
+from runbook.targets.s3.encryption import Protection
 from runbook.targets.s3.objects import ObjectStore
 from runbook.targets.s3.promised import Promise, Promises, State, broken, kept, unknown
 from runbook.text import Text, text
@@ -34,18 +35,18 @@ _BAD_REQUEST = 400
 _TRIED = ("conditional_put", "versions", "checksum", "encryption", "etag", "lock")
 
 
-def objections(promises: Promises, archive: ArchiveSettings) -> tuple[Text, ...]:
-    """What forbids to archive there; empty when nothing does. What is unknown forbids, once it was tried."""
-    return tuple(_objections(promises, archive))
+def objections(promises: Promises, protection: Protection) -> tuple[Text, ...]:
+    """What forbids to store there; empty when nothing does. What is unknown forbids, once it was tried."""
+    return tuple(_objections(promises, protection))
 
 
-def tried_promises(store: ObjectStore, *, lock_until: datetime | None = None) -> Promises:
-    """Try the store under the operator's identity. Writes below ``.probe/`` and removes all of it again.
+def tried_promises(store: ObjectStore, prefix: str, *, lock_until: datetime | None = None) -> Promises:
+    """Try the store under the operator's identity. Writes below ``<prefix>.probe/`` and removes all of it again.
 
     Object lock is tried only with a ``lock_until``, to the second, and in governance mode, which can be lifted.
     Raises ActionError where nothing can be written, ProbeError where nothing can be read.
     """
-    trial = _Trial(store, f"{store.archive.prefix}{FOLDER}{secrets.token_hex(8)}/")
+    trial = _Trial(store, f"{prefix}{FOLDER}{secrets.token_hex(8)}/")
     configured: dict[str, Any] = configuration(store)
     try:
         found: dict[str, Any] = trial.promises(configured.pop("private"), lock_until)
@@ -72,31 +73,35 @@ def is_loopback(settings: StorageSettings) -> bool:
         return False
 
 
-def _objections(promises: Promises, archive: ArchiveSettings) -> Iterator[Text]:
+def _objections(promises: Promises, protection: Protection) -> Iterator[Text]:
     said = {name: getattr(promises, name).state for name in ("conditional_put", "versions", "encryption", "private")}
     if promises.tried and State.KEPT not in (said["versions"], said["conditional_put"]):
         yield text(
-            "The archive's storage neither keeps versions nor refuses to write over an object, so nothing proves that "
-            "a batch stays as it was read back: enable versioning on the bucket"
+            "The storage neither keeps versions nor refuses to write over an object, so nothing proves that what was "
+            "read back stays as it is: enable versioning on the bucket"
         )
-    if promises.tried and encryption.asked(archive) and said["encryption"] is not State.KEPT:
+    if promises.tried and encryption.asked(protection) and said["encryption"] is not State.KEPT:
         yield text(
-            "The archive's storage was asked for {setting} and does not say that it encrypts: set archive.encryption "
-            'to "age"',
-            setting=archive.encryption,
+            "The storage was asked for {setting} and does not prove that it encrypts: encrypt with age ({table})",
+            setting=protection.encryption,
+            table=f"{protection.table}.{'encryption' if protection.table == 'archive' else 'age_recipients'}",
         )
     if said["private"] is State.BROKEN:
-        yield text("The archive's bucket is open to the public: block public access first")
-    yield from _of_the_settings(archive, promises)
+        yield text("The bucket is open to the public: block public access first")
+    yield from _of_the_settings(protection, promises)
 
 
-def _of_the_settings(archive: ArchiveSettings, promises: Promises) -> Iterator[Text]:
-    if archive.encryption == "none" and not promises.loopback:
-        yield text('archive.encryption is "none", which is for practice on this machine: set "age" or "sse-s3"')
-    if archive.storage_class in _SLOW_CLASSES:
+def _of_the_settings(protection: Protection, promises: Promises) -> Iterator[Text]:
+    if protection.encryption == "none" and not protection.sealed and not promises.loopback:
         yield text(
-            "Objects of storage class {name} are not read back at once: set archive.storage_class to STANDARD_IA",
-            name=archive.storage_class,
+            '{table}.encryption is "none", which is for practice on this machine: set "sse-s3", or encrypt with age',
+            table=protection.table,
+        )
+    if protection.storage_class in _SLOW_CLASSES:
+        yield text(
+            "Objects of storage class {name} are not read back at once: set {table}.storage_class to STANDARD_IA",
+            name=protection.storage_class,
+            table=protection.table,
         )
 
 
@@ -156,20 +161,32 @@ class _Trial:
         return broken(text("bytes that do not fit their SHA-256 are taken; reading back proves the bytes"))
 
     def _encryption(self, first: Stored) -> Promise:
-        archive, facts = self._store.archive, self._store.facts(first.key, first.version)
-        if not encryption.asked(archive):
-            return unknown(text("not asked: archive.encryption is {setting}", setting=archive.encryption))
-        if encryption.proven(facts, archive):
+        asked, facts = self._store.protection, self._store.facts(first.key, first.version)
+        if not encryption.asked(asked):
+            return unknown(text("not asked: encryption is {setting}", setting=asked.encryption))
+        if asked.encryption == "sse-c" and self._read_without_key(first):
+            return broken(text("asked for sse-c, the server gives the object to who does not bring the key"))
+        if encryption.proven(facts, asked):
             return kept(text("the server says of the object: encrypted with {algorithm}", algorithm=facts.encryption))
         if facts.encryption is None:
             return broken(
                 text(
                     "asked for {setting}, the server says of the object that it is not encrypted",
-                    setting=archive.encryption,
+                    setting=asked.encryption,
                 )
             )
-        said = {"setting": archive.encryption, "algorithm": facts.encryption, "key": facts.kms_key or "–"}
+        said = {"setting": asked.encryption, "algorithm": facts.encryption, "key": facts.kms_key or "–"}
         return broken(text("asked for {setting}, the server says {algorithm} with key {key}", **said))
+
+    def _read_without_key(self, first: Stored) -> bool:
+        from botocore.exceptions import ClientError
+
+        with self._store.failures():
+            try:
+                self._store.client.head_object(Bucket=self._store.bucket, Key=first.key)
+            except ClientError as error:
+                return error.response["ResponseMetadata"]["HTTPStatusCode"] != _BAD_REQUEST
+        return True
 
     def _etag(self, first: Stored) -> Promise:
         etag = self._store.facts(first.key, first.version).etag

@@ -14,8 +14,19 @@ Identity = Literal["reader", "operator"]
 _DENIED = (401, 403)
 _ABSENT = 404
 _NOWHERE = "muses-runbook/is-not-there"
-_READING = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketVersioning", "s3:GetObject", "s3:GetObjectVersion"]
-_WRITING = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+_READING = [
+    "s3:ListBucket",
+    "s3:ListBucketVersions",
+    "s3:ListBucketMultipartUploads",
+    "s3:GetBucketAcl",
+    "s3:GetBucketPolicyStatus",
+    "s3:GetBucketPublicAccessBlock",
+    "s3:GetBucketVersioning",
+    "s3:GetEncryptionConfiguration",
+    "s3:GetObject",
+    "s3:GetObjectVersion",
+]
+_WRITING = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"]
 _ACTIONS: dict[Identity, list[str]] = {"reader": _READING, "operator": [*_READING, *_WRITING]}
 
 

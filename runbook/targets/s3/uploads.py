@@ -70,7 +70,7 @@ class Uploading:
                 UploadId=self._id,
                 MultipartUpload={"Parts": parts},
                 IfNoneMatch="*",
-                **encryption.with_parts(self._store.protection),
+                **encryption.with_key(self._store.protection),
             )
         self._id = None
         version = version_of(answer)
@@ -114,7 +114,7 @@ class Uploading:
             return str(answer["UploadId"])
 
     def _sent(self, number: int, body: bytes) -> dict[str, Any]:
-        asked: dict[str, Any] = dict(encryption.with_parts(self._store.protection))
+        asked: dict[str, Any] = dict(encryption.with_key(self._store.protection))
         if self._store.settings.checksums == "when_supported":
             asked["ChecksumSHA256"] = base64.b64encode(hashlib.sha256(body).digest()).decode()
         with self._store.acting("upload"):

@@ -212,7 +212,7 @@ def test_encryption_is_asked_for_as_the_settings_say(
     target = opened(**archive)
     facts = target.facts(target.put_new(key, BODY).key)
     assert (facts.encryption, facts.kms_key) == (returned, kms_key)
-    assert encryption.proven(facts, target.archive) is (returned is not None)
+    assert encryption.proven(facts, target.protection) is (returned is not None)
 
 
 def test_age_asks_the_server_for_nothing() -> None:
@@ -252,7 +252,9 @@ def test_encryption_is_proven_by_what_is_returned(
         storage_class="STANDARD",
         locked_until=None,
     )
-    assert encryption.proven(facts, ArchiveSettings(encryption=asked, kms_key_id=key)) is proven
+    assert (
+        encryption.proven(facts, encryption.protection_of(ArchiveSettings(encryption=asked, kms_key_id=key))) is proven
+    )
 
 
 def test_checksums_are_left_out_for_servers_that_refuse_them(opened: Open, store: FaultyStore, key: str) -> None:

@@ -18,6 +18,7 @@ from botocore.retries.standard import ExponentialBackoff
 from lab.place import Place
 from runbook.errors import ActionError, ProbeError, ProbeFailure
 from runbook.settings import ArchiveSettings, Keys, Secret, StorageSettings
+from runbook.targets.s3.encryption import protection_of
 from runbook.targets.s3.objects import ObjectStore, open_store
 from runbook.targets.s3.promised import Promise, kept
 from runbook.targets.s3.promises import (
@@ -127,11 +128,11 @@ def left(server: Place, bucket: str = BUCKET) -> Any:
 
 
 def refusals(promises: Promises, **archive: Any) -> list[str]:
-    return [str(said) for said in objections(promises, ArchiveSettings(**archive))]
+    return [str(said) for said in objections(promises, protection_of(ArchiveSettings(**archive)))]
 
 
 def test_a_store_that_keeps_its_promises_is_seen_to_and_left_clean(opened: Open, server: Place) -> None:
-    found = tried_promises(opened())
+    found = tried_promises(opened(), "tbae/")
     assert states(found) == {**dict.fromkeys(states(found), KEPT), "lock": UNKNOWN}
     assert (found.tried, found.loopback, found.left_behind) == (True, True, ())
     assert "AES256" in str(found.encryption.words)
@@ -152,7 +153,7 @@ def test_each_lie_is_seen(
     opened: Open, store: FaultyStore, server: Place, fault: Fault, operation: str, promise: str, words: str
 ) -> None:
     store.inject(fault, operation=operation, times=None)
-    found = tried_promises(opened())
+    found = tried_promises(opened(), "tbae/")
     assert [name for name, state in states(found).items() if state is BROKEN] == [promise]
     assert words in str(getattr(found, promise).words)
     assert (left(server), found.left_behind) == ([], ())
@@ -162,27 +163,27 @@ def test_a_server_that_says_encrypted_and_is_not_forbids_and_names_the_way_out(
     opened: Open, store: FaultyStore
 ) -> None:
     store.inject(unencrypted(), times=None)
-    found = tried_promises(opened())
+    found = tried_promises(opened(), "tbae/")
     [said] = refusals(found)
-    assert 'archive.encryption to "age"' in said
+    assert 'encrypt with age (archive.encryption)' in said
     age = {"encryption": "age", "age_recipients": ("age1x",), "age_identity": Secret(env="NONE")}
     assert refusals(found, **age) == []
 
 
 def test_either_versions_or_the_conditional_put_suffices(opened: Open, store: FaultyStore) -> None:
     store.inject(unconditional(), operation="PutObject", times=None)
-    assert refusals(tried_promises(opened())) == []
-    found = tried_promises(opened(bucket=PLAIN))
+    assert refusals(tried_promises(opened(), "tbae/")) == []
+    found = tried_promises(opened(bucket=PLAIN), "tbae/")
     assert (found.versions.state, found.conditional_put.state, found.versioning.state) == (BROKEN, BROKEN, BROKEN)
     [said] = refusals(found)
     assert "enable versioning" in said
     store.clear()
-    assert refusals(tried_promises(opened(bucket=PLAIN))) == []
+    assert refusals(tried_promises(opened(bucket=PLAIN), "tbae/")) == []
 
 
 def test_an_older_version_that_is_gone_is_no_version(opened: Open, store: FaultyStore) -> None:
     put = store.inject(fail(404, "NoSuchVersion"), operation="GetObject", key="*/twice", times=None)
-    found = tried_promises(opened())
+    found = tried_promises(opened(), "tbae/")
     assert (put.hits, found.versions.state) == (1, BROKEN)
 
 
@@ -190,25 +191,25 @@ def test_a_server_that_refuses_the_wrong_bytes_and_keeps_them_is_found_out(opene
     """412, and the second bytes lie there: the answer alone proves nothing."""
     store.inject(unconditional(), operation="PutObject", key="*/once", nth=2)
     store.inject(replace_answer(412, "PreconditionFailed"), operation="PutObject", key="*/once", nth=2)
-    found = tried_promises(opened())
+    found = tried_promises(opened(), "tbae/")
     assert (found.conditional_put.state, "and done" in str(found.conditional_put.words)) == (BROKEN, True)
 
 
 @pytest.mark.parametrize(("asked", "state"), [("1234", KEPT), ("alias/archivo", KEPT)])
 def test_a_kms_key_is_asked_for_and_returned(opened: Open, asked: str, state: State) -> None:
     archive = {"encryption": "sse-kms", "kms_key_id": asked}
-    found = tried_promises(opened(**archive))
+    found = tried_promises(opened(**archive), "tbae/")
     assert (found.encryption.state, refusals(found, **archive)) == (state, [])
 
 
 def test_what_was_not_asked_is_unknown(opened: Open) -> None:
-    found = tried_promises(opened(checksums="when_required", encryption="none", storage_class=""))
+    found = tried_promises(opened(checksums="when_required", encryption="none", storage_class=""), "tbae/")
     assert (found.checksum.state, found.encryption.state, found.lock.state) == (UNKNOWN, UNKNOWN, UNKNOWN)
     assert refusals(found, encryption="none") == []
 
 
 def test_no_encryption_is_for_this_machine_only(opened: Open) -> None:
-    found = msgspec.structs.replace(tried_promises(opened(encryption="none")), loopback=False)
+    found = msgspec.structs.replace(tried_promises(opened(encryption="none"), "tbae/"), loopback=False)
     assert [said for said in refusals(found, encryption="none") if "practice" in said]
 
 
@@ -237,7 +238,7 @@ def test_a_storage_class_that_is_read_hours_later_is_refused() -> None:
 
 
 def test_a_public_bucket_is_found_by_trying_and_by_its_grants(opened: Open, server: Place) -> None:
-    found = tried_promises(opened(bucket=PUBLIC))
+    found = tried_promises(opened(bucket=PUBLIC), "tbae/")
     assert (found.private.state, "without a key" in str(found.private.words)) == (BROKEN, True)
     assert "open to the public" in refusals(found)[-1]
     root(server).put_bucket_acl(Bucket=PUBLIC, ACL="public-read")
@@ -254,7 +255,7 @@ def test_a_server_that_does_not_know_the_question_leaves_it_unknown(
         store.inject(fault, operation=f"GET {question}", times=None)
     configured = configured_promises(opened("reader"))
     assert set(states(configured).values()) == {UNKNOWN}
-    found = tried_promises(opened())
+    found = tried_promises(opened(), "tbae/")
     assert (found.private.state, found.versioning.state, found.versions.state) == (KEPT, UNKNOWN, KEPT)
     assert "no key is refused" in str(found.private.words)
     assert (refusals(configured), refusals(found)) == ([], [])
@@ -271,17 +272,17 @@ def test_what_the_bucket_is_not_set_to_do_is_broken(opened: Open, store: FaultyS
 
 def test_a_lock_is_tried_when_asked_for_and_lifted_again(opened: Open, server: Place) -> None:
     until = datetime.now(UTC) + timedelta(minutes=5)
-    found = tried_promises(opened(bucket=LOCKED), lock_until=until)
+    found = tried_promises(opened(bucket=LOCKED), "tbae/", lock_until=until)
     assert (found.lock.state, found.left_behind, left(server, LOCKED)) == (KEPT, (), [])
-    assert tried_promises(opened(), lock_until=until).lock.state is BROKEN
+    assert tried_promises(opened(), "tbae/", lock_until=until).lock.state is BROKEN
 
 
 def test_what_cannot_be_removed_is_said(opened: Open, store: FaultyStore, server: Place) -> None:
     store.inject(deny(), operation="DeleteObject", key="*/once", times=None)
-    [stays] = tried_promises(opened()).left_behind
+    [stays] = tried_promises(opened(), "tbae/").left_behind
     assert (stays.startswith(f"tbae/{FOLDER}"), stays.endswith("/once")) == (True, True)
     store.inject(deny(), operation="ListObjectVersions", times=None)
-    [folder] = tried_promises(opened()).left_behind
+    [folder] = tried_promises(opened(), "tbae/").left_behind
     assert folder.endswith("/")
     store.clear()
     for one in left(server):
@@ -292,18 +293,18 @@ def test_a_trial_that_breaks_off_leaves_nothing(opened: Open, store: FaultyStore
     for operation, nth in (("PutObject", 1), ("PutObject", 3), ("PutObject", 5), ("HeadObject", 1)):
         put = store.inject(fail(500), operation=operation, key=f"*{FOLDER}*", nth=nth, times=None)
         with pytest.raises((ActionError, ProbeError)):
-            tried_promises(opened())
+            tried_promises(opened(), "tbae/")
         assert (put.hits, left(server)) == (4, [])
         store.clear()
     store.inject(error_in_200(), operation="GetObject", times=None)
     with pytest.raises(ProbeError):
-        tried_promises(opened())
+        tried_promises(opened(), "tbae/")
     assert left(server) == []
 
 
 def test_the_reader_cannot_try_and_the_dry_run_writes_nothing(opened: Open, store: FaultyStore) -> None:
     with pytest.raises(ActionError, match="denies"):
-        tried_promises(opened("reader"))
+        tried_promises(opened("reader"), "tbae/")
     store.clear()
     found = configured_promises(opened("reader"))
     assert [r.operation for r in store.requests if r.method not in ("GET", "HEAD")] == []
