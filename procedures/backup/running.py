@@ -113,6 +113,12 @@ def store_at(place: Place, identity: Identity = "operator") -> ObjectStore:
     return open_store("storage", place.storage, place.backup, identity=identity, bucket=place.storage.backup_bucket)
 
 
+def system_identifier(place: Place) -> str:
+    """Who the database system is, by its own word. Under the reader's identity."""
+    with working(place.access, "backup", "reader") as connection:
+        return _server(connection).identifier
+
+
 def look(site: Site) -> Outlook:
     """What a backup would do, and what forbids it. Under the reader's identity: it could not change anything."""
     place = place_of(site)

@@ -1,0 +1,141 @@
+"""Retention carried out: see what is published, decide, and remove, manifest first: half a backup is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from procedures.backup.leases import leased_folders
+from procedures.backup.retention import Circumstances, Known, Retention, decide
+from procedures.backup.running import Place, place_of, store_at, system_identifier
+from runbook.errors import ActionError, RunbookError
+from runbook.site import Site
+from runbook.targets.s3.backups import MANIFEST, PROOF, Manifest, Object, Proof
+from runbook.targets.s3.objects import ObjectStore
+from runbook.targets.s3.rights import Identity
+from runbook.text import Text
+
+#: What has no manifest for this long was broken off, and nobody comes back for it.
+LEFT_BEHIND = timedelta(days=7)
+#: What we write and nobody else does; anything else below the prefix is not ours to remove.
+_OURS = re.compile(r"^\d{4}-\d\d-\d\dT\d{4}-[0-9a-f]{4}/(data\.dump|globals\.sql)\.zst(\.age)?$")
+
+
+class Retained(msgspec.Struct, frozen=True, kw_only=True):
+    """What retention decided, and what it removed; ``stayed`` could not be removed, with the reason."""
+
+    retention: Retention
+    removed: tuple[str, ...] = ()
+    stayed: dict[str, Text] = {}
+    swept: tuple[str, ...] = ()
+
+
+def look(site: Site) -> Retention:
+    """What retention would do. Under the reader's identity: it could not remove anything. Raises ProbeError."""
+    return _decided(site, "reader", confirmed=False)
+
+
+def retain(site: Site, *, confirmed: bool = False) -> Retained:
+    """Remove what may go, and sweep what broken-off backups left. Raises ProbeError: what cannot be listed stays."""
+    place = place_of(site)
+    retention = _decided(site, "operator", confirmed=confirmed)
+    removed, stayed = [], {}
+    with closing(store_at(place)) as store:
+        for folder in retention.remove:
+            try:
+                _remove(store, folder)
+                removed.append(folder)
+            except ActionError as error:
+                stayed[folder] = error.said
+        swept = () if retention.frozen else tuple(_swept(store, place))
+    return Retained(retention=retention, removed=tuple(removed), stayed=stayed, swept=swept)
+
+
+def _decided(site: Site, identity: Identity, *, confirmed: bool) -> Retention:
+    place = place_of(site)
+    with closing(store_at(place, identity)) as store:
+        known, unread = _known(store, place)
+        now = Circumstances(
+            now=datetime.now(UTC),
+            skew=store.clock_skew(),
+            system_identifier=_identifier(place),
+            unread=unread,
+            confirmed=confirmed,
+        )
+    return decide(known, place.backup, now)
+
+
+def _known(store: ObjectStore, place: Place) -> tuple[list[Known], tuple[str, ...]]:
+    """Every published backup, and the folders whose manifest or proof cannot be read."""
+    listed = store.list(place.prefix)
+    leased = leased_folders(store, place.prefix)
+    known, unread = [], []
+    for item in listed:
+        if item.key.endswith(f"/{MANIFEST}"):
+            folder = item.key.removesuffix(MANIFEST)
+            try:
+                known.append(_one(store, folder, listed, in_use=folder in leased))
+            except (msgspec.DecodeError, ValueError, RunbookError):
+                unread.append(folder)
+    return known, tuple(unread)
+
+
+def _one(store: ObjectStore, folder: str, listed: tuple[Object, ...], *, in_use: bool) -> Known:
+    manifest = msgspec.json.decode(store.read(f"{folder}{MANIFEST}"), type=Manifest)
+    if manifest.format != 1 or manifest.finished_at.tzinfo is None:
+        raise ValueError("not a manifest of a known format")
+    return Known(
+        folder=folder,
+        finished_at=manifest.finished_at,
+        system_identifier=manifest.system_identifier,
+        verified=manifest.verified,
+        proven=any(proof.passed and proof.whole for proof in _proofs(store, folder, listed)),
+        leased=in_use,
+        locked_until=manifest.locked_until,
+    )
+
+
+def _proofs(store: ObjectStore, folder: str, listed: tuple[Object, ...]) -> Iterator[Proof]:
+    for item in listed:
+        if item.key.startswith(f"{folder}{PROOF}"):
+            yield msgspec.json.decode(store.read(item.key), type=Proof)
+
+
+def _identifier(place: Place) -> str | None:
+    """Who the database is; None where it cannot be asked, which freezes."""
+    try:
+        return system_identifier(place)
+    except RunbookError:
+        return None
+
+
+def _remove(store: ObjectStore, folder: str) -> None:
+    """All versions of all objects of the folder, the manifest's first: from then on it is no backup."""
+    versions = store.versions(folder)
+    for version in sorted(versions, key=lambda one: not one.key.endswith(f"/{MANIFEST}")):
+        store.remove(version.key, version.version)
+
+
+def _swept(store: ObjectStore, place: Place) -> Iterator[str]:
+    now = datetime.now(UTC)
+    listed = store.list(place.prefix)
+    published = {item.key.removesuffix(MANIFEST) for item in listed if item.key.endswith(f"/{MANIFEST}")}
+    orphans = {
+        item.key
+        for item in listed
+        if _OURS.match(item.key.removeprefix(place.prefix))
+        and f"{item.key.rpartition('/')[0]}/" not in published
+        and now - item.modified > LEFT_BEHIND
+    }
+    for version in store.versions(place.prefix) if orphans else ():
+        if version.key in orphans:
+            store.remove(version.key, version.version)
+    for upload in store.unfinished_uploads(place.prefix):
+        if _OURS.match(upload.key.removeprefix(place.prefix)) and now - upload.started > LEFT_BEHIND:
+            store.abort_upload(upload.key, upload.id)
+            yield upload.key
+    yield from sorted(orphans)
