@@ -83,21 +83,22 @@ def _reasons(one: Known, backups: Sequence[Known], rules: BackupSettings, now: C
     verified = _newest_first([other for other in backups if other.verified])
     old = [other for other in verified if now.now - other.finished_at >= rules.keep]
     if age < rules.keep:
-        yield text("younger than {age}", age=rules.keep)
+        yield text("{folder} stays: younger than {age}", folder=one.folder, age=rules.keep)
     if one in verified[: rules.keep_newest]:
-        yield text("among the newest {count} verified", count=rules.keep_newest)
+        yield text("{folder} stays: among the newest {count} verified", folder=one.folder, count=rules.keep_newest)
     if one in [other for other in verified if other.proven][:1]:
-        yield text("the newest that was proven by restoring it")
+        yield text("{folder} stays: the newest that was proven by restoring it", folder=one.folder)
     if one in old[:1]:
-        yield text("the newest of those older than {age}", age=rules.keep)
+        yield text("{folder} stays: the newest of those older than {age}", folder=one.folder, age=rules.keep)
     if one.folder.strip("/").rpartition("/")[2] in rules.holds or one.folder in rules.holds:
-        yield text("on hold (backup.holds)")
+        yield text("{folder} stays: on hold (backup.holds)", folder=one.folder)
     if one.system_identifier != now.system_identifier:
-        yield text("of another database system ({identifier})", identifier=one.system_identifier or "–")
+        identifier = one.system_identifier or "–"
+        yield text("{folder} stays: of another database system ({id})", folder=one.folder, id=identifier)
     if one.leased:
-        yield text("in use just now")
+        yield text("{folder} stays: in use just now", folder=one.folder)
     if one.locked_until is not None and one.locked_until > now.now:
-        yield text("locked until {until}", until=one.locked_until)
+        yield text("{folder} stays: locked until {until}", folder=one.folder, until=one.locked_until)
 
 
 def _frozen(backups: Sequence[Known], removable: Sequence[str], now: Circumstances) -> Iterator[Text]:

@@ -84,8 +84,7 @@ def _step(folder: str) -> Step:
 
 
 def _kept(folder: str, reasons: tuple[Text, ...]) -> Measure:
-    said = text("{folder} stays: {reason}", folder=folder, reason=str(reasons[0]))
-    return Measure(object=folder, value=Quantity(1, "backup"), state=State.OK, summary=said)
+    return Measure(object=folder, value=Quantity(1, "backup"), state=State.OK, summary=reasons[0])
 
 
 def _going(folder: str, *, frozen: bool) -> Measure:
