@@ -40,7 +40,8 @@ catalogue: setup ## Extract and compile the translations, and say what is missin
 	$(RUN)/python -m reports.catalogue check
 
 pins: ## Choose the newest packages that fit, and pin them (needs uv)
-	uv pip compile pyproject.toml requirements/build.in --extra lab --extra dev --universal --upgrade \
+	uv pip compile pyproject.toml requirements/build.in --extra age --extra search --extra dask --extra lab --extra dev \
+	    --universal --upgrade \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 --allow-unsafe \
 	    --no-strip-extras --no-config -q -o requirements/everything.txt
 

@@ -1,4 +1,7 @@
-"""Everything that docs/benchmarks.md states, one table: ``python -m benchmarks``."""
+"""What docs/benchmarks.md states, one table: ``python -m benchmarks``.
+
+The purge is not in it, for it takes half an hour: ``python -m benchmarks.purge``.
+"""
 
 from __future__ import annotations
 

@@ -20,9 +20,10 @@ LIMITS: dict[str, Table] = {
     "ETL-02": {"window": "10 s"},
     "DB-01": {"idle_longer": "500 ms"},
     "HOST-01": {"warning": 97, "critical": 99},  # the disk is this machine's, and no part of the lab
+    "STAGE-02": {"full": 97},
 }
 #: Row → the time in which a fix shows here.
-SETTLING = {"QUEUE-01": "30 s", "ETL-01": "60 s", "DB-01": "15 s"}
+SETTLING = {"QUEUE-01": "30 s", "ETL-01": "60 s", "DB-01": "15 s", "STAGE-01": "10 s"}
 
 
 def write(place: Place) -> None:
@@ -40,12 +41,15 @@ def _tables(place: Place) -> dict[str, Table]:
         "workers": _workers(place),
         "logs": _logs(place),
         "hosts": {"addresses": ["local://"]},
+        # An incident puts more into a table than was ever in it, and no secondary index is there to begin with.
+        "purge": {"max_percent": 100, "build_missing_indexes": True},
         **{f"limits.{row}": limits for row, limits in LIMITS.items()},
         "settling": dict(SETTLING),
         "policy": {
             "low": "act",
             "medium": "act",
             "high": "ask",
+            "rows": {"STAGE-01": "act"},
             "attempts": 3,
             "attempts_window": "24 h",
             "cooldown": "10 s",

@@ -22,8 +22,6 @@ from runbook.model import Action, Outcome, Plan, Proven, State, Step, Verdict, V
 from runbook.redact import masked, masked_words
 from runbook.text import Text, text
 
-#: A step that does not come back within this time is left behind and reported as failed.
-STEP_DEADLINE = timedelta(minutes=10)
 #: How often the check must pass in a row, on new readings each time, to prove a fix.
 PASSES = 3
 
@@ -74,19 +72,24 @@ def verify(judge: Judge, settles: timedelta) -> Verification:
 
 
 def _done(step: Step, target: Any) -> tuple[Action, bool]:
-    """One step on a thread of its own, so that Ctrl-C waits for its end and stops before the next one."""
+    """One step on a thread of its own, so that Ctrl-C waits for its end and stops before the next one.
+
+    One that does not come back within its operation's deadline is left behind and reported as failed.
+    """
     started_at, clock = datetime.now(UTC), time.monotonic()
     box: list[dict[str, Any] | BaseException] = []
+    ended = threading.Event()
 
     def act() -> None:
         try:
             box.append(target.perform(step))
         except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
             box.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=act, name=f"step {step.operation}", daemon=True)
-    thread.start()
-    interrupted = _wait_even_if_interrupted(thread)
+    interrupted = _wait_even_if_interrupted(thread, ended, target, step)
     outcome, result, after = _outcome(box[0] if box else None)
     action = Action(
         step=step,
@@ -100,14 +103,27 @@ def _done(step: Step, target: Any) -> tuple[Action, bool]:
     return action, interrupted
 
 
-def _wait_even_if_interrupted(thread: threading.Thread) -> bool:
-    """Let a running step end before an interrupt counts: half a step is worse than a late stop."""
+def _wait_even_if_interrupted(thread: threading.Thread, ended: threading.Event, target: Any, step: Step) -> bool:
+    """Let a running step end before an interrupt counts: half a step is worse than a late stop.
+
+    One that takes hours is asked to end at its next safe point; a second interrupt waits for nothing.
+    """
+    deadline = target.deadline_of(step).total_seconds()
     try:
-        thread.join(STEP_DEADLINE.total_seconds())
+        thread.start()
+        _wait(ended, deadline)
         return False
     except KeyboardInterrupt:
-        thread.join(STEP_DEADLINE.total_seconds())
+        target.interrupt()
+        _wait(ended, deadline)
         return True
+
+
+def _wait(ended: threading.Event, seconds: float) -> None:
+    """In slices: an interrupt that comes just before Python begins to wait does not end a wait, but shows after it."""
+    ends_at = time.monotonic() + seconds
+    while (left := ends_at - time.monotonic()) > 0 and not ended.wait(min(left, 0.5)):
+        pass
 
 
 def _outcome(answer: dict[str, Any] | BaseException | None) -> tuple[Outcome, Text | None, dict[str, Any]]:

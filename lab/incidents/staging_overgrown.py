@@ -39,13 +39,18 @@ def _apply(place: Place) -> None:
 
 
 def _heal(place: Place) -> None:
-    """Children first. The space comes back with VACUUM: the overdue rows are the last of their tables' files."""
+    """Children first. The space comes back with VACUUM: the overdue rows are the last of their tables' files.
+
+    Where the purge was the remedy there is nothing left to delete, but the index that it built for itself; what it
+    archived stays in the archive.
+    """
     answers = f"SELECT id_respuesta FROM tbae009_respuesta JOIN tbae001_inscripcion USING (uuid) WHERE {_OLD}"
     with database.unseen(place) as connection:
         with connection.transaction():
             connection.execute(f"DELETE FROM tbae010_error WHERE id_respuesta IN ({answers})")
             connection.execute(f"DELETE FROM tbae009_respuesta WHERE id_respuesta IN ({answers})")
             connection.execute(f"DELETE FROM tbae001_inscripcion WHERE {_OLD}")
+        connection.execute("DROP INDEX IF EXISTS tbae010_error_id_respuesta_idx")
         connection.execute("VACUUM ANALYZE tbae001_inscripcion, tbae009_respuesta, tbae010_error")
 
 
@@ -56,7 +61,7 @@ def _is_broken(place: Place) -> bool:
 BREAKAGE = Breakage(
     name="staging-overgrown",
     breaks="Deja 60,000 registros procesados de más de 90 días en las tablas de intercambio.",
-    expect="STAGE-01 incumplida; decide una persona (la purga es un procedimiento).",
+    expect="STAGE-01 y ARCH-01 incumplidas: la purga semanal no se ha ejecutado; «--fix» archiva, relee y borra.",
     applied=_apply,
     healed=_heal,
     shows=_is_broken,

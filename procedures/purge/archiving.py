@@ -159,7 +159,7 @@ class Archivist:
         encoder = Encoder(self._archive)
         with self._connection.transaction():
             self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            with self._connection.cursor().copy(self._copy(batch)) as rows:
+            with self._connection.cursor().copy(self._copy(batch, self._looked_up())) as rows:
                 buffer = bytearray()
                 for row in rows:
                     buffer += row
@@ -170,7 +170,21 @@ class Archivist:
                 encoder.feed(bytes(buffer))
         return encoder.finish(), encoder.content
 
-    def _copy(self, batch: Batch) -> sql.Composed:
+    def _looked_up(self) -> Rules:
+        """The rules without the tables that are empty in this snapshot: no response has its record there."""
+        from psycopg import sql
+
+        if self._table.kind == "records":
+            return self._rules
+        filled = sql.SQL("SELECT EXISTS (SELECT FROM {}) AS filled")
+        records = tuple(
+            table
+            for table in self._rules.records
+            if self._connection.execute(filled.format(sql.Identifier(table.schema, table.root))).fetchall()[0]["filled"]
+        )
+        return msgspec.structs.replace(self._rules, records=records)
+
+    def _copy(self, batch: Batch, rules: Rules) -> sql.Composed:
         from psycopg import sql
 
         return sql.SQL(
@@ -179,10 +193,10 @@ class Archivist:
         ).format(
             columns=sql.SQL(", ").join(sql.Identifier("staged", name) for name in (*FOUND, *self._table.names)),
             table=sql.Identifier(self._table.schema, self._table.name),
-            joined=joined(self._table, self._rules),
+            joined=joined(self._table, rules),
             first=sql.Literal(f"({batch.first_block},0)"),
             end=sql.Literal(f"({batch.end_block},0)"),
-            qualifies=qualifies(self._table, self._rules),
+            qualifies=qualifies(self._table, rules),
         )
 
     def _folder(self, batch: Batch, attempt: str) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _TABLES = Path(__file__).with_name("ledger.sql")
 #: The advisory lock's two numbers: ours, and the purge's ("MUSE", 1).
-_LOCK = (0x4D555345, 1)
+LOCK = (0x4D555345, 1)
 
 
 class Fenced(LockError):
@@ -102,7 +102,7 @@ class Ledger:
 
     def hold(self) -> None:
         """Take the purge's advisory lock for as long as the session lasts. Raises LockError when it is taken."""
-        row = self.connection.execute("SELECT pg_try_advisory_lock(%s, %s) AS taken", list(_LOCK)).fetchone()
+        row = self.connection.execute("SELECT pg_try_advisory_lock(%s, %s) AS taken", list(LOCK)).fetchone()
         if not (row and row["taken"]):
             raise LockError(text("Another purge works on this database: wait for it or stop it"))
 
@@ -111,10 +111,11 @@ class Ledger:
         return self._run("state = 'RUNNING' ORDER BY started_at DESC LIMIT 1")
 
     def last_done(self) -> dict[str, int]:
-        """How many rows the last finished run deleted, by table; empty when none ever did."""
+        """How many rows the last finished run deleted, by table, dropped partitions as theirs; empty when none did."""
         rows = self._rows(
-            "SELECT b.name, sum(b.deleted)::bigint AS deleted FROM {batches} AS b JOIN {runs} AS r ON r.id = b.run "
-            "WHERE r.id = (SELECT id FROM {runs} WHERE state = 'DONE' ORDER BY finished_at DESC LIMIT 1) GROUP BY 1"
+            "SELECT coalesce(t.parent, t.name) AS name, sum(b.deleted)::bigint AS deleted "
+            "FROM {batches} AS b JOIN {tables} AS t USING (run, name) "
+            "WHERE run = (SELECT id FROM {runs} WHERE state = 'DONE' ORDER BY finished_at DESC LIMIT 1) GROUP BY 1"
         )
         return {row["name"]: row["deleted"] for row in rows}
 
@@ -302,7 +303,8 @@ class Ledger:
         from psycopg import sql
 
         names = {"runs": "purge_run", "tables": "purge_table", "batches": "purge_batch"}
-        return sql.SQL(words).format(**{field: sql.Identifier(self.schema, name) for field, name in names.items()})
+        schema = self.schema.replace("%", "%%")  # statements with arguments; a name is no place for one
+        return sql.SQL(words).format(**{field: sql.Identifier(schema, name) for field, name in names.items()})
 
 
 def _statements() -> LiteralString:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 from procedures.purge import tables
 from procedures.purge.facts import PurgedTable, PurgeRun, Purges, Staged, StagedTable, TableDue
-from procedures.purge.ledger import _LOCK, Ledger, Standing
+from procedures.purge.ledger import LOCK, Ledger, Standing
 from procedures.purge.selection import Rules, qualifies
 from procedures.purge.surveying import find_tables, refused_tables, rules_of
 from procedures.purge.tables import Table
@@ -56,7 +56,7 @@ def purges(line: Line, schema: str) -> Purges:
     if not ledger.exists():
         return Purges()
     rows = line.rows(_statement("newest_run", runs=sql.Identifier(schema, "purge_run")))
-    working = line.row(_statement("at_work"), {"first": _LOCK[0], "second": _LOCK[1]})
+    working = line.row(_statement("at_work"), {"first": LOCK[0], "second": LOCK[1]})
     newest = PurgeRun(**rows[0], tables=tuple(map(_purged, ledger.standing(rows[0]["id"])))) if rows else None
     return Purges(newest=newest, **working)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, LiteralString
 
 from procedures.purge import milestones
@@ -12,7 +13,7 @@ from procedures.purge.surveying import TableSurvey
 from procedures.purge.tables import Table
 from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.working import as_action_errors
-from runbook.text import text
+from runbook.text import Text, text
 
 if TYPE_CHECKING:
     from psycopg import sql
@@ -20,9 +21,18 @@ if TYPE_CHECKING:
     from runbook.targets.postgres.working import Connection
 
 
+#: Where a partition of a range of times ends, in years of four digits.
+_END = re.compile(r" TO \('(\d{4}-[^']*)'\)$")
+
+
 def can_be_dropped(table: Table, survey: TableSurvey) -> bool:
-    """Whether every row of the partition goes, and nothing points at it."""
-    return table.bounds is not None and not table.inbound and 0 < survey.qualifying == survey.rows
+    """Whether every row of the partition goes, nothing points at it, and none can come any more that belongs there.
+
+    Who dropped a partition of a subsystem, or the default one, would have the next insert fail.
+    """
+    end = _END.search(table.bounds or "")
+    past = end is not None and table.parted_by == table.time and end[1] <= survey.cutoff  # both ISO, as text
+    return past and not table.inbound and 0 < survey.qualifying == survey.rows
 
 
 def detach(ledger: Ledger, access: Access, run: Run, table: Table) -> None:
@@ -33,11 +43,15 @@ def detach(ledger: Ledger, access: Access, run: Run, table: Table) -> None:
     milestones.reached("partition detached")
 
 
-def reattach(ledger: Ledger, access: Access, run: Run, table: Table, bounds: LiteralString) -> None:
-    """Put the partition back: it does not equal its archive, or gained rows that stay."""
+def unequal(table: Table) -> Text:
+    """Why a partition is put back: it does not equal its archive, or has rows that stay now."""
+    return text("{table} is not equal to its archive: it was attached again, with all its rows", table=table.name)
+
+
+def reattach(ledger: Ledger, access: Access, run: Run, table: Table, bounds: LiteralString, reason: Text) -> None:
+    """Put the partition back, and write down why."""
     from psycopg import sql
 
-    reason = text("{table} is not equal to its archive: it was attached again, with all its rows", table=table.name)
     with as_action_errors(access, "purge"), ledger.connection.transaction():
         # The bounds are the server's own words, from pg_get_expr.
         ledger.connection.execute(_alter(table, "ATTACH PARTITION {leaf} ") + sql.SQL(bounds))

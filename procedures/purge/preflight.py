@@ -61,10 +61,15 @@ def of_the_backup(backups: tuple[Backup, ...], limit: timedelta) -> Iterator[Tex
 
 
 def of_the_size(survey: Survey, last: dict[str, int], place: Place) -> Iterator[Text]:
-    """Whether more would go than a purge usually takes: a wrong clock or a wrong status does that."""
-    for table in survey.tables:
-        if not table.refused and table.qualifying:
-            yield from _of_one_size(table, last.get(table.table), place)
+    """Whether more would go than a purge usually takes: a wrong clock or a wrong status does that.
+
+    Partitions count as the table that they belong to: of an old one, all goes, every time.
+    """
+    roots = {table.table: table.root for table in survey.tables}
+    for root in dict.fromkeys(roots.values()):
+        parts = [table for table in survey.tables if table.root == root]
+        went = sum(rows for name, rows in last.items() if roots.get(name, name) == root)
+        yield from _of_one_size(root, parts, went, place)
 
 
 def objections(guards: Iterator[Text]) -> tuple[Text, ...]:
@@ -75,9 +80,12 @@ def objections(guards: Iterator[Text]) -> tuple[Text, ...]:
         return (error.said,)
 
 
-def _of_one_size(table: TableSurvey, last: int | None, place: Place) -> Iterator[Text]:
-    share, named = 100 * table.qualifying / table.rows, {"table": table.table, "rows": table.qualifying}
-    given: dict[str, Any] = dict(named)
+def _of_one_size(root: str, parts: list[TableSurvey], last: int, place: Place) -> Iterator[Text]:
+    going = sum(table.qualifying for table in parts if not table.refused)
+    if not going:
+        return
+    share = 100 * going / sum(table.rows for table in parts)
+    given: dict[str, Any] = {"table": root, "rows": going}
     if share > place.purge.max_percent:
         yield text(
             "{rows} rows of {table} would go, {share} of it; the limit is {limit} (purge.max_percent): confirm it",
@@ -85,7 +93,7 @@ def _of_one_size(table: TableSurvey, last: int | None, place: Place) -> Iterator
             limit=percent(place.purge.max_percent),
             **given,
         )
-    if last and table.qualifying > place.purge.max_growth * last:
+    if last and going > place.purge.max_growth * last:
         yield text(
             "{rows} rows of {table} would go, and {last} went last time; the limit is {limit} times as many "
             "(purge.max_growth): confirm it",

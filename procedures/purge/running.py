@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,14 +23,17 @@ from procedures.purge.tables import Table, children_first
 from runbook.errors import ActionError, NotConfigured, ProbeError
 from runbook.site import Site
 from runbook.targets.postgres.access import Access
-from runbook.targets.postgres.working import as_action_errors, working
+from runbook.targets.postgres.working import Busy, Lost, as_action_errors, working
 from runbook.targets.s3 import promises
 from runbook.targets.s3.objects import open_store
 from runbook.targets.s3.storage import Storage
 from runbook.text import Text, text
 
 if TYPE_CHECKING:
+    from psycopg import sql
+
     from runbook.targets.postgres.working import Connection
+    from runbook.targets.s3.objects import ObjectStore
 
 #: How often whoever watches is told how far it has come, seconds.
 _TELL = 0.5
@@ -180,6 +184,7 @@ class _Purge:
         milestones.reached("run begun")
         self._plan(run, found, survey)
         for level in children_first(self._open_tables(run, found)):
+            self._detach(run, level, survey)
             self._work(run, level)
         return self._finished(run, found, resumed=unfinished is not None)
 
@@ -189,7 +194,7 @@ class _Purge:
                 *preflight.of_the_database(self._connection),
                 *preflight.objections(preflight.of_the_storage(self._store)),
                 *_of_the_newest_backup(self._place, self._site),
-                *promises.objections(promises.tried_promises(self._store), self._place.archive),
+                *preflight.objections(_of_the_tried_storage(self._store, self._place)),
             )
         )
 
@@ -215,8 +220,15 @@ class _Purge:
                     query = sql.SQL("CREATE INDEX CONCURRENTLY ON {} ({})").format(
                         sql.Identifier(key.schema, key.table), sql.SQL(", ").join(map(sql.Identifier, key.columns))
                     )
-                    self._connection.execute(query)
+                    self._patiently(query)
                     self._note(text("Built the index of {key} on {table}", key=key.name, table=key.table))
+
+    def _patiently(self, query: sql.Composed) -> None:
+        """An index is built while others work, and waits for the transactions that are open: nobody waits for it."""
+        (limit,) = self._connection.execute("SELECT current_setting('lock_timeout') AS set").fetchall()
+        self._connection.execute("SET lock_timeout = 0")
+        self._connection.execute(query)
+        self._connection.execute("SELECT set_config('lock_timeout', %s, false)", [limit["set"]])
 
     def _begun(self, unfinished: Run | None, rules: Rules) -> Run:
         with self._connection.transaction():
@@ -225,13 +237,16 @@ class _Purge:
             return msgspec.structs.replace(self._ledger.take_over(unfinished.id), rules=rules)
 
     def _plan(self, run: Run, found: tuple[Table, ...], survey: Survey) -> None:
-        """Write down every table that is not yet: its batches, or why it is left out. A partition may be detached."""
-        planned = {table.name for table in self._ledger.standing(run.id)}
+        """Write down every table that is not yet: its batches, or why it is left out, also where that is new."""
+        states = {table.name: table.state for table in self._ledger.standing(run.id)}
         surveyed = {table.table: table for table in survey.tables}
         for table in found:
-            if table.name not in planned:
+            reasons = surveyed[table.name].refused
+            if table.name not in states:
                 self._plan_one(run, table, surveyed[table.name])
                 milestones.reached("table planned")
+            elif reasons and states[table.name] == "PLANNED":
+                self._ledger.refuse(run, table, reasons)
 
     def _plan_one(self, run: Run, table: Table, survey: TableSurvey) -> None:
         with self._connection.transaction():
@@ -239,12 +254,23 @@ class _Purge:
                 self._ledger.refuse(run, table, survey.refused)
                 return
             self._ledger.plan(run, table, survey.qualifying, tuple(_ranges(table, survey, self._place)))
-        if partitions.can_be_dropped(table, survey):
-            partitions.detach(self._ledger, self._place.access, run, table)
 
     def _open_tables(self, run: Run, found: tuple[Table, ...]) -> list[Table]:
         open_ones = {table.name for table in self._ledger.standing(run.id) if table.state in ("PLANNED", "DETACHED")}
         return [table for table in found if table.name in open_ones]
+
+    def _detach(self, run: Run, level: list[Table], survey: Survey) -> None:
+        """Take out the partitions that go whole and are not begun: not before, for responses look records up in them.
+
+        One that others use all the time stays in its table, and its rows go like those of any other.
+        """
+        surveyed = {table.table: table for table in survey.tables}
+        planned = {table.name for table in self._ledger.standing(run.id) if table.state == "PLANNED"}
+        for table in level:
+            begun = any(batch.state != "PLANNED" for batch in self._ledger.batches(run, table.name))
+            if table.name in planned and not begun and partitions.can_be_dropped(table, surveyed[table.name]):
+                with suppress(Busy):
+                    partitions.detach(self._ledger, self._place.access, run, table)
 
     def _work(self, run: Run, level: list[Table]) -> None:
         standing = {table.name: table for table in self._ledger.standing(run.id)}
@@ -290,8 +316,15 @@ class _Purge:
         place = self._place
         archivist = Archivist(self._connection, self._store, place.archive, run.rules, table)
         deleter = Deleter(self._ledger, place.access, place.archive, run.rules, table)
-        if not partitions.drop_if_equal(self._ledger, place.access, run, table, archivist, deleter):
-            partitions.reattach(self._ledger, place.access, run, table, bounds)
+        reason = partitions.unequal(table)
+        try:
+            if partitions.drop_if_equal(self._ledger, place.access, run, table, archivist, deleter):
+                return
+        except (Busy, Lost):
+            raise
+        except ActionError as error:  # its archive is damaged, or something else depends on it: it would never go
+            reason = error.said
+        partitions.reattach(self._ledger, place.access, run, table, bounds, reason)
 
     def _finished(self, run: Run, found: tuple[Table, ...], *, resumed: bool) -> Purged:
         standing = self._ledger.standing(run.id)
@@ -358,13 +391,17 @@ def _dry_objections(connection: Connection, place: Place, site: Site) -> Iterato
     yield from preflight.objections(_of_the_configured_storage(place))
 
 
+def _of_the_tried_storage(store: ObjectStore, place: Place) -> Iterator[Text]:
+    yield from promises.objections(promises.tried_promises(store, place.archive.prefix), store.protection)
+
+
 def _of_the_configured_storage(place: Place) -> Iterator[Text]:
     store = open_store(
         "storage", place.storage, place.archive, identity="reader", bucket=place.storage.archive_bucket or ""
     )
     try:
         yield from preflight.of_the_storage(store)
-        yield from promises.objections(promises.configured_promises(store), place.archive)
+        yield from promises.objections(promises.configured_promises(store), store.protection)
     finally:
         store.close()
 

@@ -5,7 +5,7 @@ The row in question is called ``staged`` everywhere; what it belongs to is joine
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     ``cutoffs`` are literals in the time column's own terms, by the name of the root table; ``statuses`` the numbers of
     the processed statuses; ``records`` the tables in which a response may have its record, and ``kept`` those of them
-    that are not purged, whose responses stay.
+    that are not purged, whose responses stay. The days of ``holds`` are those of ``zone``.
     """
 
     schema: str
@@ -42,6 +42,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     holds: tuple[Hold, ...] = ()
     records: tuple[Table, ...] = ()
     kept: tuple[str, ...] = ()
+    zone: str = "UTC"
 
 
 def joined(table: Table, rules: Rules) -> Part:
@@ -67,11 +68,11 @@ def qualifies(table: Table, rules: Rules) -> Part:
     return _response_qualifies(_owner(table), rules)
 
 
-def is_held(alias: str, table: Table, holds: Sequence[Hold]) -> Part:
+def is_held(alias: str, table: Table, rules: Rules) -> Part:
     """Whether a hold keeps the record."""
     from psycopg import sql
 
-    return sql.SQL("({})").format(sql.SQL(" OR ").join([_held_by(alias, table, hold) for hold in holds]))
+    return sql.SQL("({})").format(sql.SQL(" OR ").join([_held_by(alias, table, hold, rules) for hold in rules.holds]))
 
 
 def _owner(table: Table) -> str:
@@ -94,7 +95,7 @@ def _record_joined(number: int, record: Table, owner: str, rules: Rules) -> Part
         "alias": sql.Identifier(f"record_{number}"),
         "record": sql.Identifier(RECORD),
         "uuid": sql.Identifier(owner, RECORD),
-        "goes": sql.SQL("false") if record.root in rules.kept else _record_qualifies("held", record, rules),
+        "goes": sql.SQL("false") if _stays(record, rules) else _record_qualifies("held", record, rules),
     }
     unique = record.key == (RECORD,)
     joins = (
@@ -106,18 +107,26 @@ def _record_joined(number: int, record: Table, owner: str, rules: Rules) -> Part
     return sql.SQL(joins[0] if unique else joins[1]).format(**given)
 
 
+def _stays(record: Table, rules: Rules) -> bool:
+    """Whether all records of a table stay: it is not purged, or it came after the run had begun."""
+    return record.root in rules.kept or record.root not in rules.cutoffs
+
+
 def _response_qualifies(owner: str, rules: Rules) -> Part:
-    """Its record is to go wherever it is; or it has none any more, and is old enough itself."""
+    """Its record is to go wherever it is; or it has none any more, is old enough itself, and no hold names its uuid."""
     from psycopg import sql
 
     goes = [sql.Identifier(f"record_{number}", "goes") for number, _ in _records(rules)]
     alone = [sql.SQL("{} IS NULL").format(g) for g in goes]
     stays = [sql.SQL("{} IS FALSE").format(g) for g in goes]
-    old = sql.SQL("{time} < {cutoff} AND isfinite({time}) AND {status} = ANY({statuses})").format(
+    uuids = [hold.uuid for hold in rules.holds if hold.uuid is not None]
+    named = sql.SQL(" OR ").join([sql.SQL("false"), *(_is_named(owner, uuid) for uuid in uuids)])
+    old = sql.SQL("{time} < {cutoff} AND isfinite({time}) AND {status} = ANY({statuses}) AND NOT ({named})").format(
         time=sql.Identifier(owner, RESPONSE_TIME),
         cutoff=sql.Literal(rules.cutoffs[RESPONSES]),
         status=sql.Identifier(owner, STATUS),
         statuses=sql.Literal(list(rules.statuses)),
+        named=named,
     )
     return sql.SQL("NOT ({stays}) AND (NOT ({alone}) OR ({old}))").format(
         stays=sql.SQL(" OR ").join([*stays, sql.SQL("false")]),
@@ -139,24 +148,36 @@ def _record_qualifies(alias: str, table: Table, rules: Rules) -> Part:
         statuses=sql.Literal(list(rules.statuses)),
     )
     if rules.holds:
-        condition = sql.SQL("({} AND NOT coalesce({}, true))").format(condition, is_held(alias, table, rules.holds))
+        condition = sql.SQL("({} AND NOT coalesce({}, true))").format(condition, is_held(alias, table, rules))
     return condition
 
 
-def _held_by(alias: str, table: Table, hold: Hold) -> Part:
+def _held_by(alias: str, table: Table, hold: Hold, rules: Rules) -> Part:
     """All that the hold names must be so; what the table cannot tell counts as so."""
     from psycopg import sql
 
     conditions: list[Part] = []
-    for column, value in ((RECORD, hold.uuid), (SUBSYSTEM, hold.subsystem)):
-        if value is not None and column in table.names:
-            conditions.append(sql.SQL("{} = {}").format(sql.Identifier(alias, column), sql.Literal(value)))
+    if hold.uuid is not None and RECORD in table.names:
+        conditions.append(_is_named(alias, hold.uuid))
+    if hold.subsystem is not None and SUBSYSTEM in table.names:
+        number, held = sql.Identifier(alias, SUBSYSTEM), sql.Literal(str(hold.subsystem))
+        conditions.append(sql.SQL("btrim({}::text) = {}").format(number, held))
     for comparison, day in ((">=", hold.since), ("<", hold.until)):
         if day is not None and table.time is not None:
-            time = sql.Identifier(alias, table.time)
-            conditions.append(sql.SQL("{} {} {}").format(time, sql.SQL(comparison), sql.Literal(_midnight(day))))
+            given = (sql.Identifier(alias, table.time), sql.SQL(comparison), sql.Literal(_midnight(day, table, rules)))
+            conditions.append(sql.SQL("{} {} {}").format(*given))
     return sql.SQL("({})").format(sql.SQL(" AND ").join([*conditions, sql.SQL("true")]))
 
 
-def _midnight(day: date) -> str:
-    return f"{day.isoformat()} 00:00:00"
+def _is_named(alias: str, uuid: str) -> Part:
+    """Whether the row bears the uuid, as people write it: a hold must not fail for capitals or a space."""
+    from psycopg import sql
+
+    return sql.SQL("lower(btrim({}::text)) = {}").format(
+        sql.Identifier(alias, RECORD), sql.Literal(uuid.strip().lower())
+    )
+
+
+def _midnight(day: date, table: Table, rules: Rules) -> str:
+    """When a day begins in the site's zone, in the terms of the table's time."""
+    return f"{day.isoformat()} 00:00:00{f' {rules.zone}' if table.aware else ''}"

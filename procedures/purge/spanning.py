@@ -32,12 +32,16 @@ class Span:
         keys: list[Any] = self._key.of(chunk)
         self._keys = _ends(self._keys, [int(key) for key in keys] if self._number else keys)
         if self._time:
-            self._times = _ends(self._times, self._time.of(chunk))
+            known = [time for time in self._time.of(chunk) if time[:1].isdigit()]
+            self._times = _ends(self._times, known) if known else self._times
         if self._subsystem:
             self._subsystems.update(self._subsystem.of(chunk))
 
     def told_in(self, manifest: Manifest) -> Manifest:
-        """The manifest with what was seen. Times compare as text: they are ISO, and finite by the rules."""
+        """The manifest with what was seen. Times compare as text: they are ISO; unknown and infinite ones are left out.
+
+        Only a response has such a one: it goes with its record, whatever its own time.
+        """
         first, last = map(_words, self._keys)
         oldest, newest = map(_words, self._times or (None, None))
         subsystems = {("" if name == b"\\N" else name.decode()): rows for name, rows in self._subsystems.items()}

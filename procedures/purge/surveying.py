@@ -66,9 +66,8 @@ def find_tables(
 
     Raises SettingsError where there is none.
     """
-    words: LiteralString = _TABLES_SQL.read_text(encoding="utf-8")
-    rows = connection.execute(words, {"schema": database.schema}).fetchall()
-    found = tuple(_table(row, database) for row in rows if tables.wanted(row["root"], purge) or row["name"] in also)
+    every = _every_table(connection, database)
+    found = tuple(table for table in every if tables.wanted(table.root, purge) or table.name in also)
     if not found:
         raise SettingsError(
             text(
@@ -82,8 +81,17 @@ def find_tables(
 def rules_of(
     connection: Connection, found: tuple[Table, ...], database: DatabaseSettings, purge: PurgeSettings, zone: str
 ) -> Rules:
-    """The rules of a run that begins now: each table's cutoff, computed once, on the server's clock."""
-    records = tuple(table for table in found if _is_record(table, database))
+    """The rules of a run that begins now: each table's cutoff, computed once, on the server's clock.
+
+    A response's record may also lie in an exchange table that is left out of the purge.
+    """
+    names, roots = {table.name for table in found}, {table.root for table in found}
+    left_out = [table for table in _every_table(connection, database) if table.name not in names]
+    records = tuple(
+        table
+        for table in (*found, *(other for other in left_out if tables.is_exchange(other.root, database)))
+        if table.kind == "records" and RECORD in table.names
+    )
     return Rules(
         schema=database.schema,
         cutoffs={table.root: _cutoff(connection, table, database, purge, zone) for table in found if table.time}
@@ -91,7 +99,8 @@ def rules_of(
         statuses=_statuses(connection, database, purge),
         holds=purge.holds,
         records=records,
-        kept=tuple({table.root for table in records if tables.objections(table, database, purge)}),
+        kept=tuple({t.root for t in records if t.root not in roots or tables.objections(t, database, purge)}),
+        zone=zone,
     )
 
 
@@ -104,9 +113,9 @@ def survey(
     zone: str,
 ) -> Survey:
     """Count, table by table, children first. One scan a table."""
-    refusals = refused_tables(found, database, purge)
+    refusals, judged = refused_tables(found, database, purge), _judged(found, rules, database)
     surveyed = [
-        _surveyed(connection, table, rules, refusals[table.name], zone)
+        _surveyed(connection, table, rules, refusals[table.name], zone, judged=table.name in judged)
         for level in tables.children_first(found)
         for table in level
     ]
@@ -118,6 +127,11 @@ def refused_tables(
 ) -> dict[str, tuple[Text, ...]]:
     """Every table with what forbids to purge it; errors stay with responses that stay."""
     refusals = {table.name: tables.objections(table, database, purge) for table in found}
+    hidden = {table.root for table in found if table.kind == "records" and table.row_security}
+    for table in found:
+        if table.kind == "responses" and hidden:
+            reason = text("{table} stays: {records} hides its records", table=table.name, records=", ".join(hidden))
+            refusals[table.name] = (*refusals[table.name], reason)
     stay = any(refusals[table.name] for table in found if table.kind == "responses")
     for table in found:
         if table.kind == "errors" and (stay or not any(t.kind == "responses" for t in found)):
@@ -126,9 +140,11 @@ def refused_tables(
     return refusals
 
 
-def _surveyed(connection: Connection, table: Table, rules: Rules, refused: tuple[Text, ...], zone: str) -> TableSurvey:
+def _surveyed(
+    connection: Connection, table: Table, rules: Rules, refused: tuple[Text, ...], zone: str, *, judged: bool
+) -> TableSurvey:
     counts: dict[str, Any] = dict.fromkeys(_COUNTS, 0) | {"oldest": None}
-    if _can_be_counted(table, rules):
+    if judged:
         counts = _counts(connection, table, rules, zone)
     rows, going = int(counts["rows"]), int(counts["qualifying"])
     return TableSurvey(
@@ -150,11 +166,21 @@ def _surveyed(connection: Connection, table: Table, rules: Rules, refused: tuple
 _COUNTS = ("rows", "qualifying", "timeless", "unprocessed")
 
 
-def _can_be_counted(table: Table, rules: Rules) -> bool:
-    """Whether it has the columns that its rows are judged by."""
-    if table.kind == "records":
-        return table.root in rules.cutoffs and tables.STATUS in table.names and table.time in table.names
-    return {"responses": RECORD, "errors": tables.RESPONSE}[table.kind] in table.names
+def _judged(found: tuple[Table, ...], rules: Rules, database: DatabaseSettings) -> frozenset[str]:
+    """The tables whose rows can be counted: those that they belong to can be looked at as well."""
+    whole: dict[Kind, list[bool]] = {"records": [], "responses": [], "errors": []}
+    for table in found:
+        whole[table.kind].append(tables.can_be_judged(table, database))
+    records = not any(table.row_security for table in found if table.kind == "records")
+    responses = records and bool(whole["responses"]) and all(whole["responses"])
+    able = {"records": True, "responses": records, "errors": responses}
+    return frozenset(
+        table.name
+        for table in found
+        if able[table.kind]
+        and tables.can_be_judged(table, database)
+        and (table.kind != "records" or table.root in rules.cutoffs)
+    )
 
 
 def _counts(connection: Connection, table: Table, rules: Rules, zone: str) -> dict[str, Any]:
@@ -240,15 +266,15 @@ def _statuses(connection: Connection, database: DatabaseSettings, purge: PurgeSe
     return tuple(known[name] for name in wanted)
 
 
-def _is_record(table: Table, database: DatabaseSettings) -> bool:
-    """Whether a response may have its record there."""
-    needed = (RECORD, tables.STATUS, database.time_column)
-    return table.kind == "records" and all(column in table.names for column in needed)
+def _every_table(connection: Connection, database: DatabaseSettings) -> tuple[Table, ...]:
+    words: LiteralString = _TABLES_SQL.read_text(encoding="utf-8")
+    rows = connection.execute(words, {"schema": database.schema}).fetchall()
+    return tuple(_table(row, database) for row in rows)
 
 
 def _table(row: dict[str, Any], database: DatabaseSettings) -> Table:
     kind = tables.kind_of(row["root"])
-    names = [name for name, _, _ in row["columns"]]
+    names = [name for name, *_ in row["columns"]]
     time = tables.time_of(kind, database)
     return Table(
         name=row["name"],
@@ -256,8 +282,9 @@ def _table(row: dict[str, Any], database: DatabaseSettings) -> Table:
         schema=database.schema,
         oid=row["oid"],
         kind=kind,
-        columns=tuple(Column(name, type) for name, type, _ in row["columns"]),
-        not_null=tuple(name for name, _, required in row["columns"] if required),
+        columns=tuple(Column(name, type) for name, type, *_ in row["columns"]),
+        not_null=tuple(name for name, _, required, _ in row["columns"] if required),
+        loose=tuple(name for name, *_, loose in row["columns"] if loose),
         key=tuple(row["key"]),
         time=time if time in names else None,
         blocks=row["blocks"],
@@ -268,4 +295,5 @@ def _table(row: dict[str, Any], database: DatabaseSettings) -> Table:
         row_security=row["row_security"],
         persistent=row["persistent"],
         bounds=row["bounds"],
+        parted_by=row["parted_by"],
     )

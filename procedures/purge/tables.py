@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 RESPONSES, ERRORS = "tbae009_respuesta", "tbae010_error"
 RESPONSE_TIME, STATUS, RECORD, RESPONSE = "fecha_respuesta", "id_estatus_procesamiento", "uuid", "id_respuesta"
 SUBSYSTEM = "id_subsistema"
+_TIMES, _NUMBERS = ("timestamp", "date"), ("smallint", "integer", "bigint", "numeric")
 
 #: Records are what the subsystems sent; responses belong to records by ``uuid``, errors to responses.
 Kind = Literal["records", "responses", "errors"]
@@ -39,7 +40,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """One table that rows can be deleted from: an ordinary one, or a leaf of a partitioned one.
 
     ``root`` is the table that people know: of a partition the partitioned table, else the table itself. ``bounds``
-    is the partition's, as PostgreSQL writes it.
+    is the partition's, as PostgreSQL writes it. ``loose`` columns have a collation under which different text is equal.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[Column, ...]
     not_null: tuple[str, ...]
     key: tuple[str, ...]
+    loose: tuple[str, ...] = ()
     time: str | None
     blocks: int
     bytes: int
@@ -59,6 +61,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     row_security: bool = False
     persistent: bool = True
     bounds: str | None = None
+    parted_by: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,6 +85,11 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 def wanted(name: str, purge: PurgeSettings) -> bool:
     """Whether a table's name is one of those that the purge is for."""
     return any(fnmatchcase(name, pattern) for pattern in purge.tables)
+
+
+def is_exchange(name: str, database: DatabaseSettings) -> bool:
+    """Whether a table holds what the subsystems sent, whether or not the site purges it."""
+    return name in database.exchange_tables or wanted(name, PurgeSettings())
 
 
 def kind_of(name: str) -> Kind:
@@ -115,11 +123,14 @@ def objections(table: Table, database: DatabaseSettings, purge: PurgeSettings) -
     return tuple(_objections(table, database, purge))
 
 
+def can_be_judged(table: Table, database: DatabaseSettings) -> bool:
+    """Whether its rows can be looked at: it hides none, and has the columns by which they go or stay."""
+    return not table.row_security and not any(True for _ in _objections_to_columns(table, database))
+
+
 def _objections(table: Table, database: DatabaseSettings, purge: PurgeSettings) -> Iterable[Text]:
     named: dict[str, Any] = {"table": table.name}
-    for column in needed_columns(table.kind, database):
-        if column not in table.names:
-            yield text("{table} has no column {column}: leave it out of purge.tables", column=column, **named)
+    yield from _objections_to_columns(table, database)
     if not table.key:
         yield text("{table} has no primary key: a row of it cannot be told from another; give it one", **named)
     if not table.persistent:
@@ -140,6 +151,22 @@ def _objections(table: Table, database: DatabaseSettings, purge: PurgeSettings) 
                 "{table} has no {column}, so the hold on subsystem {number} cannot be judged: name uuids or days",
                 column=SUBSYSTEM,
                 number=hold.subsystem,
+                **named,
+            )
+
+
+def _objections_to_columns(table: Table, database: DatabaseSettings) -> Iterable[Text]:
+    named: dict[str, Any] = {"table": table.name}
+    types = {column.name: column.type for column in table.columns}
+    wanted_types = {STATUS: _NUMBERS, time_of(table.kind, database): _TIMES}
+    for column in needed_columns(table.kind, database):
+        if column not in types:
+            yield text("{table} has no column {column}: leave it out of purge.tables", column=column, **named)
+        elif not types[column].startswith(wanted_types.get(column, "")):
+            yield text(
+                "{table}: the type of {column} is {type}, by which no row can be judged: leave it out of purge.tables",
+                column=column,
+                type=types[column],
                 **named,
             )
 

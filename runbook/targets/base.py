@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 from runbook.errors import ActionError, RunbookError
 from runbook.model import Effect, Step
 
+#: How long an operation may take unless it declares its own time.
+DEADLINE = timedelta(minutes=10)
+
 
 class Target:
     """One thing that is read and changed: a database, a broker, a store, the workers, the logs, the hosts.
@@ -38,6 +41,14 @@ class Target:
         found = getattr(type(self), step.operation, None)
         return getattr(found, "__effect__", Effect.UNKNOWN)
 
+    def deadline_of(self, step: Step) -> timedelta:
+        """How long the step's operation may take: what does not come back in that time is left behind."""
+        found = getattr(type(self), step.operation, None)
+        return getattr(found, "__deadline__", DEADLINE)
+
+    def interrupt(self) -> None:
+        """Ask a running operation to end at its next safe point. Nothing by default: it ends by itself, soon."""
+
     def clock_skew(self) -> timedelta | None:
         """How far this machine's clock is off the target's; zero where the target keeps no clock that counts."""
         return timedelta(0)
@@ -52,10 +63,13 @@ class Target:
         return bound
 
 
-def operation(effect: Effect) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
+def operation(
+    effect: Effect, *, deadline: timedelta = DEADLINE
+) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
     """Make a target's method an operation: a change with a declared effect, reached only through ``perform``.
 
-    Anything it raises that is not of the error tree is wrapped as ActionError.
+    ``deadline`` is how long it may take; one that may take long must be safe to leave behind and should heed
+    ``Target.interrupt``. Anything it raises that is not of the error tree is wrapped as ActionError.
     """
 
     def declare(method: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -69,6 +83,7 @@ def operation(effect: Effect) -> Callable[[Callable[..., dict[str, Any]]], Calla
                 raise ActionError(self.name, method.__name__, f"{type(error).__name__}: {error}") from error
 
         act.__effect__ = effect  # type: ignore[attr-defined]
+        act.__deadline__ = deadline  # type: ignore[attr-defined]
         return act
 
     return declare

@@ -7,20 +7,29 @@ from typing import Any
 
 from runbook.site import Site
 
-#: Target → its module and class; imported when it is made.
+#: Target → its module and class. They are named, not imported: a module is loaded when its target is made, and so a
+#: procedure, which stands on this package and which nothing in here may import, can be a target of rows too.
 KINDS = {
-    "database": ("postgres.database", "Database"),
-    "broker": ("rabbitmq.broker", "Broker"),
-    "workers": ("workers.workers", "Workers"),
-    "logs": ("logs.logs", "Logs"),
-    "storage": ("s3.storage", "Storage"),
-    "hosts": ("hosts.hosts", "Hosts"),
+    "database": ("runbook.targets.postgres.database", "Database"),
+    "broker": ("runbook.targets.rabbitmq.broker", "Broker"),
+    "workers": ("runbook.targets.workers.workers", "Workers"),
+    "logs": ("runbook.targets.logs.logs", "Logs"),
+    "storage": ("runbook.targets.s3.storage", "Storage"),
+    "hosts": ("runbook.targets.hosts.hosts", "Hosts"),
+    "purge": ("procedures.purge.target", "Purge"),
 }
+#: Procedures work on several targets and know their settings from the site.
+_OF_THE_SITE = frozenset({"purge"})
 
 
 def open_target(name: str, site: Site) -> Any:
     """The target of that name, with the settings of the site's environment (None where it is not configured)."""
     module, kind = KINDS[name]
-    made = getattr(importlib.import_module(f"runbook.targets.{module}"), kind)
-    zone = {"timezone": site.environment.timezone} if name == "database" else {}
-    return made(name, getattr(site.settings, name), environment=site.environment.name, **zone)
+    made = getattr(importlib.import_module(module), kind)
+    if name in _OF_THE_SITE:
+        return made(name, site)
+    more = {
+        "database": {"timezone": site.environment.timezone},
+        "storage": {"archive": site.settings.archive},
+    }
+    return made(name, getattr(site.settings, name), environment=site.environment.name, **more.get(name, {}))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from lab.incidents import BREAKAGES
+from lab.incidents import BREAKAGES, database, staging_overgrown
 from lab.place import Place
-from runbook.model import Proof, Proven, Run, State
-from tests.checks.commands import BREACHED, breached, check, check_until, healthy, proofs, record_of, told
+from runbook.model import Proof, Proven, Risk, Run, State
+from tests.checks.commands import BREACHED, breached, check, check_until, healthy, proofs, record_of, states, told
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ EXPECTED = {
     "big-batch": Expected("ETL-01", "batch_is_very_large", False, also=frozenset({"ETL-02"})),
     "poison-messages": Expected("QUEUE-02", "messages_are_poisoned", False),
     "backup-missing": Expected("BACKUP-01", None, False),
-    "staging-overgrown": Expected("STAGE-01", None, False),
+    "staging-overgrown": Expected("STAGE-01", "purge_has_not_run", True, frozenset({"purge"}), frozenset({"ARCH-01"})),
 }
 
 
@@ -89,6 +89,24 @@ def test_check_names_the_cause_and_the_fix_is_proven(lab: Place, name: str) -> N
     assert after.actions, told(treated)
     assert after.verification is not None
     assert after.verification.proven is Proven.FIXED, told(treated)
+
+
+def test_the_purge_archives_deletes_and_the_archive_can_be_read(lab: Place) -> None:
+    """Whatever purges there were before: a lab that was purged a moment ago is purged again."""
+    BREAKAGES["staging-overgrown"].apply(lab)
+    overdue = "SELECT count(*) FROM tbae001_inscripcion WHERE fecha_actualizacion < localtimestamp - interval '90 days'"
+    assert database.number(lab, overdue) == staging_overgrown.OVERDUE
+    treated = check(lab, "STAGE-01", "--fix")
+    record = record_of(treated, "STAGE-01")
+    assert record.plan is not None
+    assert record.plan.risk is Risk.HIGH
+    (action,) = record.actions
+    assert action.after["tables"]["tbae001_inscripcion"]["deleted"] == staging_overgrown.OVERDUE, told(treated)
+    assert record.verification is not None
+    assert record.verification.proven is Proven.FIXED, told(treated)
+    assert database.number(lab, overdue) == 0
+    archived = check(lab, "ARCH-01", "ARCH-02")
+    assert states(archived) == {"ARCH-01": State.OK, "ARCH-02": State.OK}, told(archived)
 
 
 def test_the_database_refuses_so_nothing_is_scaled(lab: Place) -> None:

@@ -1,4 +1,4 @@
-"""STAGE-01, BACKUP-01, HOST-01: rows that a person decides on."""
+"""STAGE-01's verdict (see test_staging_purge for the rest), and BACKUP-01 and HOST-01, on which a person decides."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from runbook.targets.postgres.structs import StagingTable
 from runbook.targets.s3.backups import Backup
 from runbook.text import text
 from tests.checks import fakes
+from tests.checks.exchange import Purge
 from tests.checks.fakes import Told
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
 
-@pytest.mark.parametrize("check", [check_staging_within_retention, check_newest_backup_is_young, check_disks_have_room])
+@pytest.mark.parametrize("check", [check_newest_backup_is_young, check_disks_have_room])
 def test_a_person_is_told_what_to_do(check: Any) -> None:
     row = of(check)
     assert row.treatment is None
@@ -43,8 +44,7 @@ class TestStaging:
             "null_times": 0,
         }
         database = Told(staging=(StagingTable(**{**plain, **changes}),))
-        database.retention = 90 * DAY
-        return fakes.judged(check_staging_within_retention, database=database)
+        return fakes.judged(check_staging_within_retention, database=database, purge=Purge())
 
     @pytest.mark.parametrize(
         ("age", "overdue", "state"),

@@ -15,9 +15,10 @@ from tests.checks.commands import OVERRIDE, check, check_until, healthy, states,
 
 DEADLINE = 7
 ROWS = {
-    "database": {"DB-01", "ETL-01", "ETL-02", "STAGE-01"},
+    "database": {"DB-01", "ETL-01", "ETL-02", "STAGE-01", "STAGE-02", "ARCH-01"},
     "broker": {"QUEUE-01", "QUEUE-02"},
-    "storage": {"BACKUP-01"},
+    "storage": {"BACKUP-01", "ARCH-01", "ARCH-02"},
+    "backup bucket": {"BACKUP-01"},
     "hosts": {"HOST-01"},
 }
 
@@ -88,7 +89,7 @@ def test_one_silent_target_costs_its_deadline_and_hides_nothing_else(lab: Place,
 
 def test_all_silent_at_once(lab: Place, silent: int) -> None:
     changed = {key: value for case in at_port(silent).values() for key, value in case.items()}
-    only_unknown(checked(lab, changed), set(ROWS))
+    only_unknown(checked(lab, changed), set(TARGET.values()))
 
 
 @pytest.mark.parametrize("name", TARGET)
@@ -111,7 +112,7 @@ def test_a_refused_connection(lab: Place, closed: int, name: str) -> None:
         ({"DATABASE__SSLMODE": "verify-full"}, "database"),
         ({"BROKER__MANAGEMENT_URL": "https://127.0.0.1:{management}"}, "broker"),
         ({"STORAGE__ENDPOINT_URL": "https://127.0.0.1:{s3}"}, "storage"),
-        ({"STORAGE__BACKUP_BUCKET": "no-such-bucket"}, "storage"),
+        ({"STORAGE__BACKUP_BUCKET": "no-such-bucket"}, "backup bucket"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
 )

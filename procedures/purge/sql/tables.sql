@@ -11,14 +11,26 @@ SELECT
     r.oid::bigint AS oid,
     r.relname AS name,
     root.relname AS root,
-    CASE WHEN r.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END AS bounds,
+    -- of a partition of a partition NULL: its rows go one by one
+    (
+        SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits WHERE inhrelid = r.oid AND inhparent = r.root
+    ) AS bounds,
+    (
+        SELECT a.attname
+        FROM pg_partitioned_table AS p
+        JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
+        WHERE p.partrelid = r.root AND p.partstrat = 'r' AND p.partnatts = 1
+    ) AS parted_by,
     r.relpersistence = 'p' AS persistent,
     row_security_active(r.oid) AS row_security,
     pg_relation_size(r.oid) / current_setting('block_size')::bigint AS blocks,
     pg_total_relation_size(r.oid) AS bytes,
     ARRAY(
-        SELECT jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull)
+        SELECT jsonb_build_array(
+            a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, NOT coalesce(l.collisdeterministic, true)
+        )
         FROM pg_attribute AS a
+        LEFT JOIN pg_collation AS l ON l.oid = a.attcollation
         WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
         ORDER BY a.attnum
     ) AS columns,

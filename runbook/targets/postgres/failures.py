@@ -63,9 +63,16 @@ def login_failed(access: Access, identity: Identity, error: psycopg.Error) -> Pr
 def query_failed(access: Access, error: psycopg.Error) -> ProbeError:
     """Why a statement gave no rows. The server's own words are kept only where they name an object."""
     code = error.sqlstate
-    lost = code is None and error.pgconn is not None and error.pgconn.status != 0
-    kind = ProbeFailure.REFUSED if lost else _kind(_QUERY_STATES, code) or ProbeFailure.BROKEN
+    kind = ProbeFailure.REFUSED if broke_off(error) else _kind(_QUERY_STATES, code) or ProbeFailure.BROKEN
     return ProbeError(access.target, kind, _query_words(access, kind, error), code=code)
+
+
+def broke_off(error: psycopg.Error) -> bool:
+    """Whether the connection ended without a word of the server; the driver does not always say which one it was."""
+    from psycopg import OperationalError
+
+    known = error.pgconn is not None and error.pgconn.status != 0
+    return error.sqlstate is None and (known or isinstance(error, OperationalError))
 
 
 def silent(access: Access, waited: float) -> ProbeError:

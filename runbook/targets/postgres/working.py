@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runbook.errors import ActionError, ProbeError
 from runbook.targets.postgres.access import Access, Identity
 from runbook.targets.postgres.connection import opened
-from runbook.targets.postgres.failures import query_failed
+from runbook.targets.postgres.failures import broke_off, query_failed
 
 if TYPE_CHECKING:
     import psycopg
@@ -31,12 +31,17 @@ _PINNED = {
 #: The names that a manifest records: by these the text of the rows was made.
 TEXT_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle", "bytea_output", "extra_float_digits", "client_encoding")
 
-_BUSY = ("55P03", "40P01", "40001", "23503")  # lock not available, deadlock, serialization, a child that just came
+_BUSY = ("55P03", "40P01", "40001")  # lock not available, deadlock, serialization
+_REFERENCED = "23503"
 _LOST = ("57P01", "57P02", "57P03", "08")
 
 
 class Busy(ActionError):
     """Somebody else has the rows or the table just now: nothing was changed, and it may work in a moment."""
+
+
+class Referenced(Busy):
+    """A foreign key objected: another row points at one of these."""
 
 
 class Lost(ActionError):
@@ -76,7 +81,8 @@ def _logged_in(access: Access, operation: str, identity: Identity) -> Connection
 
 def _kind(error: psycopg.Error) -> type[ActionError]:
     code = error.sqlstate
+    if code == _REFERENCED:
+        return Referenced
     if code in _BUSY:
         return Busy
-    broken = code is None and error.pgconn is not None and error.pgconn.status != 0
-    return Lost if broken or (code or "").startswith(_LOST) else ActionError
+    return Lost if broke_off(error) or (code or "").startswith(_LOST) else ActionError

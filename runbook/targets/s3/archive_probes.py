@@ -63,13 +63,14 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 def newest(client: Any, bucket: str, prefix: str) -> tuple[Archived, ...]:
     """The newest published batches of every table, newest first. Raises botocore's errors.
 
-    A manifest that cannot be read is among them, with its ``problem``. Empty when nothing is published.
+    A manifest that cannot be read is among them, with its ``problem``; of the others is left out what only a restore
+    needs, for readings are kept. Empty when nothing is published.
     """
     by_table: dict[str, list[Object]] = {}
     for found in _manifests(client, bucket, prefix):
         by_table.setdefault(_table(found.key), []).append(found)
     chosen = [found for manifests in by_table.values() for found in manifests[-NEWEST:]]
-    read = [_archived(client, bucket, found) for found in chosen]
+    read = [_in_short(_archived(client, bucket, found)) for found in chosen]
     return tuple(sorted(read, key=lambda batch: batch.published_at, reverse=True))
 
 
@@ -121,6 +122,13 @@ def _archived(client: Any, bucket: str, found: Object) -> Archived:
     except (msgspec.MsgspecError, ValueError) as error:
         return Archived(key=found.key, published_at=found.modified, problem=str(error))
     return Archived(key=found.key, published_at=found.modified, manifest=manifest)
+
+
+def _in_short(batch: Archived) -> Archived:
+    if batch.manifest is None:
+        return batch
+    short = msgspec.structs.replace(batch.manifest, ddl="", columns=(), line=(), settings={}, subsystems={})
+    return msgspec.structs.replace(batch, manifest=short)
 
 
 def _manifest(client: Any, bucket: str, found: Object) -> Manifest:

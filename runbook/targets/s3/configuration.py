@@ -5,6 +5,7 @@ Many servers know a part of these questions, some answer 200 with something else
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from typing import Any
 
@@ -48,6 +49,44 @@ def open_to_anyone(store: ObjectStore, key: str) -> bool | None:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _REFUSED:
                     return None
     return False
+
+
+def only_by_tls(store: ObjectStore) -> Promise:
+    """Whether the bucket's policy refuses everybody who comes without TLS."""
+    answer = _asked(store, "get_bucket_policy")
+    if answer is None:
+        return unknown(text("the server does not say whether the bucket refuses who comes without TLS"))
+    if any(_refuses_plain(statement) for statement in _statements(answer)):
+        return kept(text("the policy of the bucket refuses who comes without TLS"))
+    return broken(text("the policy of the bucket does not refuse who comes without TLS (aws:SecureTransport)"))
+
+
+def _statements(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the policy states; nothing where it is no policy."""
+    try:
+        stated = json.loads(answer.get("Policy") or "{}").get("Statement", [])
+    except (ValueError, AttributeError):
+        return []
+    found = stated if isinstance(stated, list) else [stated]
+    return [statement for statement in found if isinstance(statement, dict)]
+
+
+def _refuses_plain(statement: dict[str, Any]) -> bool:
+    """``Deny`` of all actions to everybody whose request came without TLS; another condition would narrow it."""
+    everybody = statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
+    everything = statement.get("Action") in ("s3:*", ["s3:*"], "*", ["*"])
+    told = {"false", False}
+    condition = statement.get("Condition") or {}
+    plain = len(condition) == 1 and any(
+        len(asked) == 1 and set(_listed(asked.get("aws:SecureTransport"))) <= told and asked.get("aws:SecureTransport") is not None
+        for kind, asked in condition.items()
+        if kind in ("Bool", "BoolIfExists") and isinstance(asked, dict)
+    )
+    return statement.get("Effect") == "Deny" and everybody and everything and plain
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _versioning(store: ObjectStore) -> Promise:

@@ -19,14 +19,16 @@ _READING = [
     "s3:ListBucketVersions",
     "s3:ListBucketMultipartUploads",
     "s3:GetBucketAcl",
+    "s3:GetBucketPolicy",
     "s3:GetBucketPolicyStatus",
     "s3:GetBucketPublicAccessBlock",
     "s3:GetBucketVersioning",
     "s3:GetEncryptionConfiguration",
     "s3:GetObject",
+    "s3:GetObjectRetention",
     "s3:GetObjectVersion",
 ]
-_WRITING = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"]
+_WRITING = ["s3:PutObject", "s3:PutObjectRetention", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"]
 _ACTIONS: dict[Identity, list[str]] = {"reader": _READING, "operator": [*_READING, *_WRITING]}
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from runbook.errors import NotConfigured
 from runbook.probes import probe
-from runbook.settings import Keys, StorageSettings
+from runbook.settings import ArchiveSettings, Keys, StorageSettings
 from runbook.targets.base import Target
 from runbook.targets.rights import Right
+from runbook.targets.s3 import archive_probes
+from runbook.targets.s3.archive_probes import Sample
+from runbook.targets.s3.archives import Archived
 from runbook.targets.s3.backups import Backup, Listing, Object, read_backup
 from runbook.targets.s3.clients import PROBING, connected, where
 from runbook.targets.s3.failures import as_probe_errors
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 #: How many of the newest manifests are read; older backups are retention's business.
 NEWEST = 5
+_ARCHIVE = "s3:ListBucket, s3:GetObject and s3:GetObjectVersion on the archive bucket"
+#: For what lists or reads more than a few objects.
+_LONG = timedelta(seconds=12)
 
 
 class Storage(Target):
@@ -28,8 +34,11 @@ class Storage(Target):
 
     kind: ClassVar[str] = "storage"
 
-    def __init__(self, name: str, settings: StorageSettings | None, *, environment: str) -> None:
+    def __init__(
+        self, name: str, settings: StorageSettings | None, *, environment: str, archive: ArchiveSettings | None = None
+    ) -> None:
         super().__init__(name)
+        self._archive = archive or ArchiveSettings()
         self._given, self._setting = settings, f"environments.{environment}.storage"
         self._making = threading.Lock()
         self._client: Any = None
@@ -53,6 +62,22 @@ class Storage(Target):
         with self._failures():
             return self._listing().unpublished
 
+    @probe(needs=_ARCHIVE, deadline=_LONG)
+    def archives(self) -> tuple[Archived, ...]:
+        """The newest published batches of every archived table, newest first. Reads only.
+
+        One whose manifest cannot be read is among them, with its ``problem``; a list that cannot be had is an error.
+        """
+        with self._failures(self._archive_bucket):
+            return archive_probes.newest(self._reader, self._archive_bucket, self._archive.prefix)
+
+    @probe(needs=_ARCHIVE, deadline=_LONG)
+    def archive_sample(self, count: int) -> Sample:
+        """So many batches of the archive read back whole, on each day others. Reads only."""
+        today = datetime.now(UTC).date()
+        with self._failures(self._archive_bucket):
+            return archive_probes.sample(self._reader, self._archive_bucket, self._archive.prefix, count, today)
+
     @probe(deadline=timedelta(seconds=15))
     def rights(self) -> tuple[Right, ...]:
         """What the reader and the operator may do, and the policy that lets them. Reads only."""
@@ -75,8 +100,15 @@ class Storage(Target):
         )
         return Listing(settings.backup_prefix, tuple(_objects(pages)))
 
-    def _failures(self) -> Any:
-        return as_probe_errors(self.name, where(self._settings), self._settings.backup_bucket)
+    def _failures(self, bucket: str | None = None) -> Any:
+        return as_probe_errors(self.name, where(self._settings), bucket or self._settings.backup_bucket)
+
+    @property
+    def _archive_bucket(self) -> str:
+        """Raises NotConfigured where the site keeps no archive."""
+        if self._settings.archive_bucket is None:
+            raise NotConfigured(self.name, f"{self._setting}.archive_bucket")
+        return self._settings.archive_bucket
 
     @property
     def _reader(self) -> Any:
