@@ -16,7 +16,7 @@ from reports.language import Language
 from reports.picture import console
 from reports.words import CHOICES, OUTCOMES
 from runbook.model import Choice, Record, Run
-from runbook.text import Quantity, Text, text
+from runbook.text import Text, per_second, text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -165,7 +165,7 @@ class ProcedureBoard:
 
     def _speed(self, table: Moving, rate: float) -> str:
         working = 0 < table.deleted + table.changed < table.expected
-        return self.language.value(Quantity(round(rate), "rows/s")) if working and rate else ""
+        return self.language.value(per_second(round(rate))) if working and rate else ""
 
     def _rate(self, gone: int) -> float:
         """Rows a second, over the last seconds."""

@@ -37,7 +37,7 @@ class Exit(IntEnum):
 
 _COMMANDS = {
     "check": ("runbook.commands.check", _("Judge the rows, name the causes, fix what policy allows, write the report")),
-    "run": ("runbook.commands.run", _("Run a procedure: purge, and what belongs to its archive")),
+    "run": ("runbook.commands.run", _("Run a procedure: purge, backup, and what belongs to them")),
     "list": ("runbook.commands.rows", _("List the rows of the runbook")),
     "show": ("runbook.commands.rows", _("Show one row: limits, causes, remedy, rights")),
     "report": ("runbook.commands.report", _("Write a stored run's report again, in another language or format")),
