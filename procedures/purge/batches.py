@@ -76,7 +76,7 @@ def _work(task: Task) -> None:
         if proven is None or task.drops:
             return
         deleter = Deleter(ledger, place.access, place.archive, task.rules, task.table)
-        careful = batch.state != "PLANNED"  # archived earlier, perhaps under other holds
+        careful = batch.state != "PLANNED" or batch.epoch > 1  # archived earlier, perhaps under other holds
         deleter.delete(_claimed(ledger, batch), proven, throttle, place.purge.chunk_rows, careful=careful)
         milestones.reached("all chunks committed")
         with connection.transaction():

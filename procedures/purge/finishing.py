@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from procedures.purge.tables import Table
 from runbook.errors import RunbookError
 from runbook.targets.postgres.access import Access
-from runbook.targets.postgres.working import as_action_errors
+from runbook.targets.postgres.working import working
 from runbook.targets.s3.archives import MANIFEST
 from runbook.text import Text, text
 
@@ -24,17 +25,45 @@ LEFT_BEHIND = timedelta(days=7)
 _OURS = re.compile(r"/batch-\d{5,}-[0-9a-f]{8}/rows\.copy\.zst(\.age)?$")
 
 
-def vacuum(connection: Connection, access: Access, table: Table) -> Text | None:
-    """VACUUM (ANALYZE) a table; what kept it from that, which is no reason to fail: autovacuum comes by as well."""
-    from psycopg import sql
+class Vacuuming:
+    """VACUUM (ANALYZE) of tables that are done, beside the work on the next ones. Leaving early ends it."""
 
-    query = sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table.schema, table.name))
-    try:
-        with as_action_errors(access, "purge"):
-            connection.execute(query)
-    except RunbookError as error:
-        return text("{table} was not vacuumed: {reason}", table=table.name, reason=str(error.said))
-    return None
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="vacuum")
+        self._doing: dict[str, Future[Text | None]] = {}
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and (connection := self._connection) is not None:
+            connection.cancel()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def begin(self, table: Table) -> None:
+        """Take a table on, once."""
+        if table.name not in self._doing:
+            self._doing[table.name] = self._pool.submit(self._vacuumed, table)
+
+    def notes(self) -> tuple[Text, ...]:
+        """Wait for all; what kept one from it is no reason to fail: autovacuum comes by as well."""
+        found = [future.result() for future in self._doing.values()]
+        return tuple(note for note in found if note is not None)
+
+    def _vacuumed(self, table: Table) -> Text | None:
+        from psycopg import sql
+
+        query = sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table.schema, table.name))
+        try:
+            with working(self._access, "purge") as self._connection:
+                self._connection.execute(query)
+        except RunbookError as error:
+            return text("{table} was not vacuumed: {reason}", table=table.name, reason=str(error.said))
+        finally:
+            self._connection = None
+        return None
 
 
 def sweep(store: ObjectStore, prefix: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -183,10 +183,16 @@ class _Purge:
         run = self._begun(unfinished, rules)
         milestones.reached("run begun")
         self._plan(run, found, survey)
-        for level in children_first(self._open_tables(run, found)):
-            self._detach(run, level, survey)
-            self._work(run, level)
-        return self._finished(run, found, resumed=unfinished is not None)
+        with finishing.Vacuuming(self._place.access) as vacuuming:
+            for level in children_first(self._open_tables(run, found)):
+                self._detach(run, level, survey)
+                self._work(run, level)
+                self._vacuum(run, level, vacuuming)
+            self._vacuum(run, found, vacuuming)
+            for note in vacuuming.notes():
+                self._note(note)
+        milestones.reached("table vacuumed")
+        return self._finished(run, resumed=unfinished is not None)
 
     def _ask_guards(self) -> None:
         self._refuse_if(
@@ -326,13 +332,14 @@ class _Purge:
             reason = error.said
         partitions.reattach(self._ledger, place.access, run, table, bounds, reason)
 
-    def _finished(self, run: Run, found: tuple[Table, ...], *, resumed: bool) -> Purged:
+    def _vacuum(self, run: Run, done: Iterable[Table], vacuuming: finishing.Vacuuming) -> None:
+        touched = {table.name for table in self._ledger.standing(run.id) if table.deleted and not table.parent}
+        for table in done:
+            if table.name in touched:
+                vacuuming.begin(table)
+
+    def _finished(self, run: Run, *, resumed: bool) -> Purged:
         standing = self._ledger.standing(run.id)
-        touched = {table.name for table in standing if table.deleted and not table.parent}
-        for table in found:
-            if table.name in touched and (why := finishing.vacuum(self._connection, self._place.access, table)):
-                self._note(why)
-        milestones.reached("table vacuumed")
         milestones.reached("before the run's end")
         self._ledger.finish(run)
         milestones.reached("run done")

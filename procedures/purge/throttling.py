@@ -35,7 +35,7 @@ class Throttle:
 
     def __init__(self, connection: Connection, ledger: Ledger, settings: ThrottleSettings) -> None:
         self._connection, self._ledger, self._settings = connection, ledger, settings
-        self._looked = self._worked = time.monotonic()
+        self._looked, self._worked = float("-inf"), time.monotonic()
 
     def wait(self, batch: Batch) -> None:
         """Return when nothing speaks against the next chunk. Raises Fenced when the run was taken over meanwhile."""
