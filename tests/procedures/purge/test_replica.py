@@ -1,0 +1,148 @@
+"""A real streaming replica: the purge keeps its lag under the limit, waits for it, and says so."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from procedures.purge import running
+from tests.procedures.purge.aftermath import deleted_so_far
+from tests.procedures.purge.ground import Ground, Servers
+from tests.runbook.targets.servers_postgres import (
+    DATABASE,
+    Connection,
+    PostgresServer,
+    _free_port,
+    _unprivileged,
+    installations,
+    until,
+)
+
+LIMIT = timedelta(milliseconds=300)
+_CAUGHT_UP = "SELECT count(*) AS n FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_flush_lsn()"
+
+
+@contextmanager
+def replica_of(primary: PostgresServer) -> Iterator[Connection]:
+    """The superuser's session at a replica that streams; it is gone at the end, with its data."""
+    programs, port, data = installations()["wheel"], _free_port(), primary.home / "replica"
+    where = ("-h", primary.home, "-p", str(primary.port), "-U", "postgres")
+    copy = (programs / "pg_basebackup", *where, "-D", data, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+    subprocess.run([*_unprivileged(), *copy], check=True, capture_output=True)
+    options = {
+        "port": str(port),
+        "listen_addresses": "",
+        "unix_socket_directories": str(primary.home),
+        "fsync": "off",
+        "max_connections": "30",
+        "max_prepared_transactions": "5",
+        "dynamic_shared_memory_type": "mmap",
+        "wal_receiver_status_interval": "1s",
+    }
+    flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+    command = [*_unprivileged(), programs / "postgres", "-D", data, *flags]
+    with (primary.home / "replica.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until(lambda: _answers(primary.home, port), patience=20)
+        with closing(_session(primary.home, port)) as session:
+            yield session
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _session(home: Path, port: int) -> Connection:
+    return psycopg.connect(
+        host=str(home), port=port, user="postgres", dbname=DATABASE, autocommit=True, row_factory=dict_row
+    )
+
+
+def _answers(home: Path, port: int) -> bool:
+    try:
+        _session(home, port).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def replica(purge_servers: Servers) -> Iterator[Connection]:
+    """One for the tests here."""
+    with replica_of(purge_servers.postgres) as session:
+        yield session
+
+
+@pytest.fixture
+def followed(replica: Connection, ground: Ground) -> Ground:
+    """The ground, with a replica that has all of it."""
+    ground.fill(400)
+    caught_up(ground)
+    return ground
+
+
+def caught_up(ground: Ground) -> None:
+    until(lambda: ground.admin.execute(_CAUGHT_UP).fetchall()[0]["n"] == 1, patience=20)
+
+
+class Stalled(running.Unwatched):
+    """Lets the replica go on once the purge has waited for it for a while, and notes what was deleted meanwhile."""
+
+    def __init__(self, ground: Ground, replica: Connection) -> None:
+        self._ground, self._replica = ground, replica
+        self.reasons: list[str] = []
+        self.deleted: list[int] = []
+
+    def progressed(self, tables: Any) -> None:
+        """Told twice a second."""
+        if found := [str(table.waiting) for table in tables if table.waiting]:
+            self.reasons += found
+            self.deleted.append(deleted_so_far(self._ground))
+            if len(self.deleted) == 3:
+                self._replica.execute("SELECT pg_wal_replay_resume()")
+
+
+def test_a_replica_that_lags_is_waited_for(followed: Ground, replica: Connection) -> None:
+    before = followed.tables()
+    replica.execute("SELECT pg_wal_replay_pause()")
+    site = followed.changed(throttle={"replica_lag": LIMIT}, chunk_rows=5)
+    running.purge(site, watch=(watch := Stalled(followed, replica)))
+    assert "lag" in watch.reasons[0]
+    assert len(set(watch.deleted)) == 1, "it went on deleting while it waited"
+    assert not any(batch["waiting"] for batch in followed.batches())
+    followed.invariant(before)
+
+
+def test_a_replica_that_keeps_up_is_not_waited_for_and_has_the_same_rows(followed: Ground, replica: Connection) -> None:
+    before = followed.tables()
+    running.purge(followed.changed(throttle={"replica_lag": timedelta(seconds=30)}), watch=(watch := _Listening()))
+    assert not watch.reasons
+    followed.invariant(before)
+    caught_up(followed)
+    for table, lines in followed.tables().items():
+        count = replica.execute(f"SELECT count(*) AS n FROM muses_dev.{table}").fetchall()[0]["n"]  # type: ignore[arg-type]
+        assert count == len(lines)
+
+
+def test_a_purge_at_a_replica_is_refused(followed: Ground, replica: Connection) -> None:
+    port = replica.info.port
+    site = followed.changed(database={"host": str(followed.postgres.home), "port": port})
+    with pytest.raises(running.ActionError):
+        running.purge(site)
+    assert running.look(site).objections[0].template.startswith("This server is a standby")
+
+
+class _Listening(running.Unwatched):
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def progressed(self, tables: Any) -> None:
+        self.reasons += [str(table.waiting) for table in tables if table.waiting]
