@@ -13,8 +13,8 @@ setup: ## Set up .venv, the lab's storage server and RabbitMQ
 demo: setup ## Break a small real SEP-MUSES, check it, fix it, prove it, and leave the report
 	@$(RUN)/muses-runbook demo
 
-test: setup ## Run all tests, with coverage printed
-	$(RUN)/pytest --cov --cov-report=term:skip-covered
+test: setup ## Run all tests on two workers, each with a lab of its own, with coverage printed
+	$(RUN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 lint: setup ## Style of the code
 	$(RUN)/ruff check .

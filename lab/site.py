@@ -21,9 +21,10 @@ LIMITS: dict[str, Table] = {
     "DB-01": {"idle_longer": "500 ms"},
     "HOST-01": {"warning": 97, "critical": 99},  # the disk is this machine's, and no part of the lab
     "STAGE-02": {"full": 97},
+    "BACKUP-04": {"warning": 7, "critical": 14},  # the incident takes nights away that nobody can make up for
 }
 #: Row → the time in which a fix shows here.
-SETTLING = {"QUEUE-01": "30 s", "ETL-01": "60 s", "DB-01": "15 s", "STAGE-01": "10 s"}
+SETTLING = {"QUEUE-01": "30 s", "ETL-01": "60 s", "DB-01": "15 s", "STAGE-01": "10 s", "BACKUP-01": "10 s"}
 
 
 def write(place: Place) -> None:
@@ -43,13 +44,16 @@ def _tables(place: Place) -> dict[str, Table]:
         "hosts": {"addresses": ["local://"]},
         # An incident puts more into a table than was ever in it, and no secondary index is there to begin with.
         "purge": {"max_percent": 100, "build_missing_indexes": True},
+        "backup": {"programs": str(place.postgres)},
+        # Nobody begins anything here by itself: a lab is up for an afternoon.
+        "schedule": dict.fromkeys(("backup", "purge", "check", "restore_test"), ""),
         **{f"limits.{row}": limits for row, limits in LIMITS.items()},
         "settling": dict(SETTLING),
         "policy": {
             "low": "act",
             "medium": "act",
             "high": "ask",
-            "rows": {"STAGE-01": "act"},
+            "rows": {"STAGE-01": "act", "BACKUP-01": "act"},
             "attempts": 3,
             "attempts_window": "24 h",
             "cooldown": "10 s",

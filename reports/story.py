@@ -195,6 +195,8 @@ class _Teller:
             yield self.language.word("Make it readable again, then check again: unknown is not in order")
         elif self.record.plan and not self.record.plan.steps and self.record.plan.reason:
             yield self.language.say(self.record.plan.reason)
+        elif not self._has_a_lead() and self.record.person is not None:
+            yield self.language.say(self.record.person)
         elif not self._has_a_lead():
             yield self.language.word("A person has to look: the evidence does not name the cause")
 

@@ -38,6 +38,7 @@ class Exit(IntEnum):
 _COMMANDS = {
     "check": ("runbook.commands.check", _("Judge the rows, name the causes, fix what policy allows, write the report")),
     "run": ("runbook.commands.run", _("Run a procedure: purge, backup, and what belongs to them")),
+    "schedule": ("runbook.commands.schedule", _("Render, install and watch the nightly and weekly jobs")),
     "list": ("runbook.commands.rows", _("List the rows of the runbook")),
     "show": ("runbook.commands.rows", _("Show one row: limits, causes, remedy, rights")),
     "report": ("runbook.commands.report", _("Write a stored run's report again, in another language or format")),

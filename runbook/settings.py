@@ -270,6 +270,7 @@ class ScheduleSettings(Strict, frozen=True, kw_only=True):
     backup: str = "03:30"
     purge: str = "Sun 04:30"
     check: str = "05:00"
+    retention: str = "05:30"
     restore_test: str = "Sat 06:00"
     jitter: timedelta = timedelta(minutes=5)
     longest: timedelta = timedelta(hours=12)
@@ -299,7 +300,7 @@ class ScheduleSettings(Strict, frozen=True, kw_only=True):
         return {name: _as_slot(name, slot) for name, slot in self._written().items() if slot}
 
     def _written(self) -> dict[str, str]:
-        jobs = {"backup": self.backup, "purge": self.purge, "check": self.check}
+        jobs = {"backup": self.backup, "purge": self.purge, "check": self.check, "retention": self.retention}
         return {**jobs, "restore-test": self.restore_test}
 
 

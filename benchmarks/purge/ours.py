@@ -28,7 +28,7 @@ class Purge:
         self._wanted = overdue(ground, database, before)
         self._said = ground.place.home / f"{database}.said"
         command = [sys.executable, "-m", "runbook", "run", "purge", "--execute", "--json"]
-        site = _site_file(ground, database)
+        site = site_file(ground, database, purge={"max_percent": 100.0})
         self._started = time.perf_counter()
         with self._said.open("wb") as output:
             self._process = subprocess.Popen(
@@ -98,8 +98,8 @@ def _peak(pid: int) -> int:
     return own + sum(_peak(int(child)) for child in children)
 
 
-def _site_file(ground: Ground, database: str) -> Path:
-    """The settings of a site that purges all that is overdue, as fast as it can."""
+def site_file(ground: Ground, database: str, **more: dict[str, Any]) -> Path:
+    """The settings of a site that may do all by itself; ``more`` are further tables, such as ``purge``."""
     place = ground.place
     secrets = {
         f"{identity} {kind}": {"file": str(place.secret_file(name.format(identity)))}
@@ -130,7 +130,7 @@ def _site_file(ground: Ground, database: str) -> Path:
                 for i in ("reader", "operator")
             },
         },
-        "environments.bench.purge": {"max_percent": 100.0},
+        **{f"environments.bench.{name}": table for name, table in more.items()},
         "environments.bench.policy": {"low": "act", "medium": "act", "high": "act"},
     }
     file = place.home / f"{database}.toml"

@@ -42,7 +42,7 @@ def _age(backup: backups.Backup) -> timedelta:
 BREAKAGE = Breakage(
     name="backup-missing",
     breaks="Desaparecen los respaldos de los últimos días; el más reciente tiene 60 horas.",
-    expect="BACKUP-01 incumplida; decide una persona (el respaldo es un procedimiento).",
+    expect="BACKUP-01 incumplida: nadie comenzó un respaldo; «--fix» respalda, relee y publica (y BACKUP-04 avisa).",
     applied=_apply,
     healed=_heal,
     shows=_is_broken,

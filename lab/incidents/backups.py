@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
-from lab.incidents.database import UNSEEN
+from lab.incidents.database import UNSEEN, unseen
 from lab.place import BACKUP_BUCKET, DATABASE, SUPERUSER, Place
 from lab.records import ZONE
 
@@ -43,7 +43,8 @@ def fresh_backup(place: Place) -> str:
     started = datetime.now(UTC)
     with tempfile.TemporaryDirectory(dir=place.home) as folder, storing(place) as storage:
         dump = Path(folder, "data.dump")
-        _run(place, "pg_dump", "--format=custom", f"--file={dump}")
+        with _snapshot(place) as (snapshot, contents):
+            _run(place, "pg_dump", "--format=custom", f"--snapshot={snapshot}", f"--file={dump}")
         key = f"{_folder(started)}data.dump"
         storage.upload_file(str(dump), BACKUP_BUCKET, key)
         digest = _digest(dump)
@@ -53,7 +54,9 @@ def fresh_backup(place: Place) -> str:
             raise LabError(f"el respaldo {key} no volvió igual del almacenamiento")
         _run(place, "pg_restore", "--file=/dev/null", str(back))
         size = dump.stat().st_size
-        manifest = _manifest(place, key, size, digest, started, datetime.now(UTC))
+        plain = {"dump_bytes": size, "dump_sha256": digest}
+        stored = _stored(storage, key) | {"bytes": size, "sha256": digest} | plain
+        manifest = {"format": 1, "verified": True, **stored, **contents, **_times(started, datetime.now(UTC))}
         publish(storage, _folder(started), manifest)
     return _folder(started)
 
@@ -73,8 +76,8 @@ def publish_older(storage: Storage, backup: Backup, age: timedelta) -> None:
     source = {"Bucket": BACKUP_BUCKET, "Key": backup.manifest["object"]}
     key = f"{folder}data.dump"
     storage.copy(source, BACKUP_BUCKET, key)
-    times = {"started_at": _text(finished - timedelta(minutes=3)), "finished_at": _text(finished)}
-    publish(storage, folder, backup.manifest | {"object": key} | times)
+    times = _times(finished - timedelta(minutes=3), finished)
+    publish(storage, folder, backup.manifest | _stored(storage, key) | {"globals": None} | times)
 
 
 def publish(storage: Storage, folder: str, manifest: dict[str, Any]) -> None:
@@ -88,8 +91,10 @@ def publish(storage: Storage, folder: str, manifest: dict[str, Any]) -> None:
 
 
 def remove(storage: Storage, backup: Backup) -> None:
-    """Remove a backup's objects, manifest first; the bucket's older versions stay."""
-    for key in (f"{backup.folder}{_MANIFEST}", backup.manifest["object"]):
+    """Remove all objects of a backup's folder, manifest first; the bucket's older versions stay."""
+    manifest = f"{backup.folder}{_MANIFEST}"
+    found = storage.list_objects_v2(Bucket=BACKUP_BUCKET, Prefix=backup.folder)["Contents"]
+    for key in (manifest, *(one["Key"] for one in found if one["Key"] != manifest)):
         storage.delete_object(Bucket=BACKUP_BUCKET, Key=key)
 
 
@@ -117,30 +122,58 @@ def _folder(at: datetime) -> str:
     return f"{_PREFIX}{at.astimezone(ZONE):%Y-%m-%dT%H%M}/"
 
 
-def _manifest(place: Place, key: str, size: int, digest: str, started: datetime, finished: datetime) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "database": DATABASE,
-        "object": key,
-        "bytes": size,
-        "sha256": digest,
-        "started_at": _text(started),
-        "finished_at": _text(finished),
-        "server_version": _server_version(place),
-        "verified": True,
-    }
+def _stored(storage: Storage, key: str) -> dict[str, Any]:
+    """What the storage says of the dump; how it is compressed is inside of it."""
+    head = storage.head_object(Bucket=BACKUP_BUCKET, Key=key)
+    encryption = {"server": head.get("ServerSideEncryption"), "client": None}
+    return {"object": key, "version": head.get("VersionId"), "compression": None, "encryption": encryption}
+
+
+def _times(started: datetime, finished: datetime) -> dict[str, str]:
+    day = f"{started.astimezone(ZONE):%Y-%m-%d}"
+    return {"started_at": _text(started), "finished_at": _text(finished), "local_date": day}
 
 
 def _text(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
-def _server_version(place: Place) -> str:
-    import psycopg
+_SERVER = """
+SELECT current_database(), system_identifier::text, current_setting('server_version'),
+    (SELECT count(*) FROM pg_largeobject_metadata)
+FROM pg_control_system()
+"""
+_TABLES = """
+SELECT n.nspname, c.relname
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+    AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1, 2
+"""
 
-    with psycopg.connect(place.conninfo(SUPERUSER)) as connection:
-        number = connection.info.server_version
-    return f"{number // 10_000}.{number % 10_000}"
+
+@contextlib.contextmanager
+def _snapshot(place: Place) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A snapshot to dump, and what the manifest says of it: the server, and the rows of each table."""
+    from psycopg import IsolationLevel, sql
+
+    with unseen(place) as connection:
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        with connection.transaction():
+            (id,) = _row(connection.execute("SELECT pg_export_snapshot()"))
+            database, identifier, version, large = _row(connection.execute(_SERVER))
+            tables = {}
+            for schema, name in connection.execute(_TABLES).fetchall():
+                counting = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, name))
+                (tables[f"{schema}.{name}"],) = _row(connection.execute(counting))
+            server = {"database": database, "system_identifier": identifier, "server_version": version}
+            programs = f"PostgreSQL {version.partition('.')[0]}"
+            yield id, {**server, "programs": programs, "tables": tables, "large_objects": large}
+
+
+def _row(answer: Any) -> Any:
+    return answer.fetchone()
 
 
 def _digest(file: Path) -> str:

@@ -9,11 +9,12 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from procedures.backup.programs import Programs, environment, failed
+from procedures.backup.programs import Failed, Programs, environment, failed
 from procedures.backup.sealing import Sealer
 from runbook.errors import ActionError
 from runbook.settings import BackupSettings
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _PIECE = 1 << 20
 #: Of what a program says on its way out, this much is kept.
 _WORDS = 16 * 1024
+#: How ``pg_dump`` says that it waited for a lock as long as it was to: it knows no other limit.
+_WAITED = b"canceling statement due to statement timeout"
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,9 +48,13 @@ class Dumped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def snapshot(connection: Connection) -> Iterator[str]:
-    """An exported snapshot, alive within the block: what is dumped and what is counted is the same."""
+def snapshot(connection: Connection, lock_wait: timedelta) -> Iterator[str]:
+    """An exported snapshot, alive within the block: what is dumped and what is counted is the same.
+
+    Counting waits for locks as long as ``pg_dump`` does: where it gave up sooner, the snapshot would be gone.
+    """
     connection.execute("SET idle_in_transaction_session_timeout = 0")
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{_milliseconds(lock_wait)}ms"])
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         (row,) = connection.execute("SELECT pg_export_snapshot() AS id").fetchall()
@@ -94,7 +101,7 @@ def dump(
         "--format=custom",
         "--compress=0",
         f"--snapshot={snapshot}",
-        f"--lock-wait-timeout={int(settings.lock_wait.total_seconds() * 1000)}",
+        f"--lock-wait-timeout={_milliseconds(settings.lock_wait)}",
         "--no-password",
     )
     return _streamed(arguments, access, settings, upload, tell)
@@ -128,7 +135,7 @@ def _streamed(
         code = process.wait()
         said = words.all()
         if code != 0:
-            raise failed(name, code, said)
+            raise _waited(name, settings) if _WAITED in said else failed(name, code, said)
         if not sealer.bytes:
             raise ActionError("database", name, text("{program} wrote nothing and said nothing", program=name))
         sealer.finish()
@@ -157,11 +164,25 @@ class _Words:
             del self._said[:-_WORDS]
 
 
+def _waited(program: str, settings: BackupSettings) -> Failed:
+    said = text(
+        "{program} waited {limit} for a lock that somebody holds on one of the tables: see who blocks, or raise "
+        "backup.lock_wait",
+        program=program,
+        limit=settings.lock_wait,
+    )
+    return Failed("database", program, said)
+
+
+def _milliseconds(limit: timedelta) -> int:
+    return int(limit.total_seconds() * 1000)
+
+
 def _end(process: subprocess.Popen[Any]) -> None:
-    """No program outlives us."""
-    for stream in (process.stdout, process.stderr):
-        if stream:
-            stream.close()
+    """No program outlives us. It is killed first: a stream that is just being read is closed only when it ends."""
     if process.poll() is None:
         process.kill()
     process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream:
+            stream.close()

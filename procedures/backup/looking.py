@@ -27,7 +27,7 @@ from runbook.targets.s3.promised import State, broken, kept
 from runbook.targets.s3.rights import Identity
 from runbook.text import Text, text
 
-T, R = TypeVar("T", bound=Object), TypeVar("R")
+R = TypeVar("R")
 
 #: Manifests and proofs that are read, the newest by when they were written: months of daily backups.
 NEWEST, PROOFS = 100, 30
@@ -100,9 +100,7 @@ def bucket(store: ObjectStore) -> Bucket:
     if configured["private"].state is State.UNKNOWN:
         configured["private"] = _tried(store, configured["private"])
     tls = urlsplit(store.settings.endpoint_url or "https:").scheme == "https"
-    return Bucket(
-        **configured, transport=only_by_tls(store), tls=tls, loopback=promises.is_loopback(store.settings)
-    )
+    return Bucket(**configured, transport=only_by_tls(store), tls=tls, loopback=promises.is_loopback(store.settings))
 
 
 def operating(settings: StorageSettings, backup: BackupSettings) -> Operating:
@@ -212,9 +210,7 @@ def _tried(store: ObjectStore, configured: Any) -> Any:
     return configured
 
 
-def _all(
-    read: Callable[[Object], R | None], items: Sequence[Object], store: ObjectStore, ends_at: float
-) -> list[R]:
+def _all(read: Callable[[Object], R | None], items: Sequence[Object], store: ObjectStore, ends_at: float) -> list[R]:
     """Each item read, a few at once, without those that are gone. Raises ProbeError, SLOW where time runs out."""
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="manifest")
     try:

@@ -96,9 +96,10 @@ class Failed(ActionError):
 
 
 def failed(program: str, code: int, said: bytes) -> Failed:
-    """What to raise: the program's own last words, its code where it had none."""
+    """What to raise: what the program called its error, else its last words, its code where it had none."""
     words = said.decode(errors="replace").strip().splitlines()
-    reason = words[-1] if words else f"exit {code}"
+    errors = [line for line in words if ": error: " in line or "FATAL: " in line]  # details and hints come behind them
+    reason = (errors or words or [f"exit {code}"])[-1]
     return Failed("database", program, text("{program} failed: {reason}", program=program, reason=reason))
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 from procedures.backup.programs import Programs, failed
 from procedures.backup.sealing import damaged, unsealed
+from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import BackupSettings
 from runbook.targets.s3.backups import Manifest, Piece
 from runbook.targets.s3.downloads import pieces
@@ -45,21 +48,65 @@ def prove_whole(
 
 def plain(store: ObjectStore, piece: Piece, manifest: Manifest, settings: BackupSettings) -> Iterator[bytes]:
     """The plain bytes of one object; raises at their end where it was not what was written."""
-    sealed, opened, length = hashlib.sha256(), hashlib.sha256(), 0
+    _check_there(store, piece)
+    sealed, opened = hashlib.sha256(), _Digest()
 
     def hashed() -> Iterator[bytes]:
         for part in pieces(store, piece.object, piece.version, piece.bytes):
             sealed.update(part)
             yield part
 
-    for part in unsealed(hashed(), settings, encrypted=manifest.encryption.client == "age", key=piece.object):
-        opened.update(part)
-        length += len(part)
-        yield part
+    with opened:
+        for part in unsealed(hashed(), settings, encrypted=manifest.encryption.client == "age", key=piece.object):
+            opened.update(part)
+            yield part
     if sealed.hexdigest() != piece.sha256:
         raise damaged(piece.object, "its bytes are not those that were written")
-    if (length, opened.hexdigest()) != (piece.plain_bytes, piece.plain_sha256):
+    if (opened.bytes, opened.hexdigest()) != (piece.plain_bytes, piece.plain_sha256):
         raise damaged(piece.object, "it does not hold what was dumped")
+
+
+def _check_there(store: ObjectStore, piece: Piece) -> None:
+    """Raise where the object is gone or of another size, which no second try of a download would mend."""
+    try:
+        size = store.facts(piece.object, piece.version).size
+    except ProbeError as error:
+        if error.kind is ProbeFailure.ABSENT:
+            raise damaged(piece.object, "it is gone") from error
+        raise
+    if size != piece.bytes:
+        raise damaged(piece.object, f"it has {size} bytes where {piece.bytes} were written")
+
+
+class _Digest:
+    """The SHA-256 of what it is given, reckoned on a thread: half as long as to decompress it, and at the same time.
+
+    ``hexdigest`` after the block.
+    """
+
+    def __init__(self) -> None:
+        self._hash, self.bytes = hashlib.sha256(), 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="digest")
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> _Digest:
+        return self
+
+    def update(self, part: bytes) -> None:
+        """Take some more, once what came before is done: one part at most waits."""
+        if self._last:
+            self._last.result()
+        self._last = self._thread.submit(self._hash.update, part)
+        self.bytes += len(part)
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+        if self._last:
+            self._last.result()
+
+    def hexdigest(self) -> str:
+        """Of all that was given."""
+        return self._hash.hexdigest()
 
 
 class _Nowhere:
@@ -84,13 +131,17 @@ class _Nowhere:
             self._process.stdin.write(piece)
         except BrokenPipeError:
             self._end()
+            raise failed("pg_restore", 0, b"it ended before the dump did") from None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._process.kill()
-            self._process.wait()
-            return
-        self._end()
+        if kind is None:
+            self._end()
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stderr):
+            with suppress(BrokenPipeError):  # what was not written yet goes nowhere
+                if stream:
+                    stream.close()
 
     def _end(self) -> None:
         _, said = self._process.communicate()

@@ -21,8 +21,13 @@ from runbook.text import Text
 
 #: What has no manifest for this long was broken off, and nobody comes back for it.
 LEFT_BEHIND = timedelta(days=7)
-#: What we write and nobody else does; anything else below the prefix is not ours to remove.
-_OURS = re.compile(r"^\d{4}-\d\d-\d\dT\d{4}-[0-9a-f]{4}/(data\.dump|globals\.sql)\.zst(\.age)?$")
+#: What we write and nobody else does; anything else below the prefix is not ours to remove. Beside the data of a backup
+#: these are its leases, and what the storage was tried with: the dead leave those too.
+_FOLDER = r"\d{4}-\d\d-\d\dT\d{4}-[0-9a-f]{4}/"
+_OURS = re.compile(
+    rf"^(?P<folder>{_FOLDER})(data\.dump|globals\.sql)\.zst(\.age)?$"
+    rf"|^\.leases/{_FOLDER}[0-9a-f]{{8}}-\d+\.json$|^\.probe/[0-9a-f]{{16}}/\w+$"
+)
 
 
 class Retained(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,18 +129,19 @@ def _swept(store: ObjectStore, place: Place) -> Iterator[str]:
     now = datetime.now(UTC)
     listed = store.list(place.prefix)
     published = {item.key.removesuffix(MANIFEST) for item in listed if item.key.endswith(f"/{MANIFEST}")}
-    orphans = {
-        item.key
-        for item in listed
-        if _OURS.match(item.key.removeprefix(place.prefix))
-        and f"{item.key.rpartition('/')[0]}/" not in published
-        and now - item.modified > LEFT_BEHIND
-    }
+    spared = published | leased_folders(store, place.prefix)
+
+    def broken_off(key: str, since: datetime) -> bool:
+        found = _OURS.match(key.removeprefix(place.prefix))
+        ours = found is not None and f"{place.prefix}{found['folder']}" not in spared
+        return ours and now - since > LEFT_BEHIND
+
+    orphans = {item.key for item in listed if broken_off(item.key, item.modified)}
     for version in store.versions(place.prefix) if orphans else ():
         if version.key in orphans:
             store.remove(version.key, version.version)
     for upload in store.unfinished_uploads(place.prefix):
-        if _OURS.match(upload.key.removeprefix(place.prefix)) and now - upload.started > LEFT_BEHIND:
+        if broken_off(upload.key, upload.started):
             store.abort_upload(upload.key, upload.id)
             yield upload.key
     yield from sorted(orphans)

@@ -16,7 +16,8 @@ from procedures.backup import dumping, milestones, reading
 from procedures.backup.dumping import Dumped, Snapshot
 from procedures.backup.leases import leased
 from procedures.backup.programs import programs_of
-from runbook.errors import ActionError, LockError, NotConfigured
+from procedures.backup.sealing import recipients_of
+from runbook.errors import ActionError, LockError, NotConfigured, RunbookError
 from runbook.settings import BackupSettings, StorageSettings
 from runbook.site import Site
 from runbook.targets.postgres.access import Access
@@ -146,7 +147,7 @@ def backup(site: Site, *, once_a_day: bool = False, watch: Watch | None = None) 
         _hold(connection)
         milestones.reached("locked")
         today = datetime.now(site.zone).date().isoformat()
-        if once_a_day and (found := _of_the_day(site, store, place, today)):
+        if once_a_day and (found := _of_the_day(store, place, _server(connection), today)):
             return found
         return _Backup(site, place, connection, store, watch or Unwatched(), today).made()
 
@@ -161,6 +162,7 @@ class _Backup:
         self._began, self._day = datetime.now(UTC), day
         self._server = _server(connection)
         self._programs = programs_of(self._server.major, place.backup.programs)
+        recipients_of(place.backup)  # a wrong key is said now, not after hours
         local = self._began.astimezone(site.zone)
         self._folder = f"{place.prefix}{local:%Y-%m-%dT%H%M}-{secrets.token_hex(2)}/"
 
@@ -180,7 +182,8 @@ class _Backup:
             manifest = msgspec.structs.replace(manifest, verified=True, finished_at=datetime.now(UTC))
             milestones.reached("before the manifest")
             body = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-            self._store.put_new(f"{self._folder}{MANIFEST}", body, content_type="application/json")
+            key, until = f"{self._folder}{MANIFEST}", facts.locked_until
+            self._store.put_new(key, body, content_type="application/json", lock_until=until)
             milestones.reached("published")
         milestones.reached("lease let go")
         return BackedUp(folder=self._folder, manifest=manifest)
@@ -194,10 +197,17 @@ class _Backup:
         """Dump and count the same snapshot at the same time; the object is whole only if all went well."""
         place = self._place
         self._watch.stepped(text("Dumping {database}", database=self._server.database), self._server.bytes)
-        with dumping.snapshot(self._connection) as id, uploading(self._store, self._key("data.dump")) as upload:
+        with (
+            dumping.snapshot(self._connection, place.backup.lock_wait) as id,
+            uploading(self._store, self._key("data.dump")) as upload,
+        ):
             milestones.reached("snapshot taken")
             counting = _Counting(self._connection, id)
-            dumped = dumping.dump(self._programs, place.access, place.backup, id, upload, self._told)
+            try:
+                dumped = dumping.dump(self._programs, place.access, place.backup, id, upload, self._told)
+            except RunbookError:
+                counting.check()
+                raise
             milestones.reached("dumped")
             snapshot = counting.result()
             stored = upload.complete()
@@ -209,6 +219,7 @@ class _Backup:
             dumped = dumping.dump_globals(self._programs, self._place.access, self._place.backup, upload)
             stored = upload.complete()
         milestones.reached("globals uploaded")
+        self._prove_encryption(self._store.facts(stored.key, stored.version))
         return Piece(
             object=stored.key,
             version=stored.version,
@@ -282,6 +293,12 @@ class _Counting:
             return found
         raise found
 
+    def check(self) -> None:
+        """Raise what counting raised by now: it ended the snapshot, and what ``pg_dump`` says of that explains less."""
+        for found in self._box:
+            if isinstance(found, BaseException):
+                raise found
+
     def _count(self, connection: Connection, id: str) -> None:
         try:
             self._box.append(dumping.counted(connection, id))
@@ -331,18 +348,22 @@ def _hold(connection: Connection) -> None:
         raise LockError(text("Another backup works on this database: wait for it or stop it"))
 
 
-def _of_the_day(site: Site, store: ObjectStore, place: Place, day: str) -> BackedUp | None:
+def _of_the_day(store: ObjectStore, place: Place, server: _Server, day: str) -> BackedUp | None:
     """The day's verified backup of this very database, if it has one."""
-    return next((one for one in published(store, place.prefix) if _is_of(one.manifest, day)), None)
+    return next((one for one in published(store, place.prefix) if _is_of(one.manifest, server, day)), None)
 
 
 def published(store: ObjectStore, prefix: str) -> Iterator[BackedUp]:
     """Every backup that has a manifest we can read, in the order of the list. Raises ProbeError."""
     for item in store.list(prefix):
         if item.key.endswith(f"/{MANIFEST}"):
-            manifest = msgspec.json.decode(store.read(item.key), type=Manifest)
+            try:
+                manifest = msgspec.json.decode(store.read(item.key), type=Manifest)
+            except msgspec.DecodeError:
+                continue  # the rows of the runbook tell of it, and retention freezes
             yield BackedUp(folder=item.key.removesuffix(MANIFEST), manifest=manifest, made=False)
 
 
-def _is_of(manifest: Manifest, day: str) -> bool:
-    return manifest.verified and manifest.local_date == day
+def _is_of(manifest: Manifest, server: _Server, day: str) -> bool:
+    told = (manifest.system_identifier, manifest.database, manifest.local_date)
+    return manifest.verified and told == (server.identifier, server.database, day)

@@ -20,7 +20,10 @@ def unprivileged() -> tuple[str, ...]:
     if os.geteuid() != 0:
         return ()
     namespace = ("unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}", "--")
-    if shutil.which("unshare") and subprocess.run([*namespace, "true"], check=False, capture_output=True).returncode == 0:
+    if (
+        shutil.which("unshare")
+        and subprocess.run([*namespace, "true"], check=False, capture_output=True).returncode == 0
+    ):
         return namespace
     return ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", "--")
 

@@ -13,7 +13,6 @@ from runbook.text import Text, percent, text
 
 if TYPE_CHECKING:
     from runbook.targets.postgres.working import Connection
-    from runbook.targets.s3.backups import Backup
     from runbook.targets.s3.objects import ObjectStore
 
 #: Clocks of the database, the storage and this machine may differ by this much.
@@ -49,9 +48,8 @@ def of_the_storage(store: ObjectStore) -> Iterator[Text]:
         yield text("This machine's clock and the storage's differ by {skew}: set them right", skew=skew)
 
 
-def of_the_backup(backups: tuple[Backup, ...], limit: timedelta) -> Iterator[Text]:
-    """Whether there is a backup to go back to, whatever happens."""
-    newest = max((backup.finished_at for backup in backups if _is_good(backup)), default=None)
+def of_the_backup(newest: datetime | None, limit: timedelta) -> Iterator[Text]:
+    """Whether there is a backup to go back to, whatever happens: ``newest`` is when the last good one was made."""
     if newest is None:
         yield text("There is no verified backup: take one first (row BACKUP-01)")
     elif (age := datetime.now(UTC) - newest) > limit:
@@ -101,7 +99,3 @@ def _of_one_size(root: str, parts: list[TableSurvey], last: int, place: Place) -
             limit=place.purge.max_growth,
             **given,
         )
-
-
-def _is_good(backup: Backup) -> bool:
-    return backup.verified and backup.data_present and backup.data_bytes == backup.bytes

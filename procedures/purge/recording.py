@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from procedures.course import Course, decision
-from procedures.purge import running
+from procedures.purge import outlook, running
 from procedures.purge.ledger import Standing
-from procedures.purge.running import Outlook, Purged, Refused, Watch
+from procedures.purge.outlook import Outlook
+from procedures.purge.running import Purged, Refused
 from procedures.purge.surveying import Survey, TableSurvey
+from procedures.purge.watching import Watch
 from runbook.model import (
     Action,
     Effect,
@@ -46,13 +48,13 @@ class PurgeCourse(Course):
 
     def look(self) -> None:
         """See what would go, and what forbids it."""
-        self.before = running.look(self.site)
+        self.before = outlook.look(self.site)
 
     def act(self, board: Any) -> None:
         """Purge, and look again."""
         self.purged = running.purge(self.site, confirmed=self._confirmed, watch=_Listening(self, board))
         board.looking()
-        self.after = running.look(self.site)
+        self.after = outlook.look(self.site)
 
     def outcome(self) -> dict[str, Any]:
         """The rows deleted, by table."""

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from procedures.executors import executor
-from procedures.purge import finishing, milestones, partitions, preflight, surveying
+from procedures.purge import finishing, milestones, outlook, partitions, preflight, surveying
 from procedures.purge.archiving import Archivist
 from procedures.purge.batches import Place, Task, close_stores, store_of, work
 from procedures.purge.deleting import Deleter
@@ -20,70 +20,19 @@ from procedures.purge.ledger import Ledger, Run, Standing
 from procedures.purge.selection import Rules
 from procedures.purge.surveying import Survey, TableSurvey
 from procedures.purge.tables import Table, children_first
-from runbook.errors import ActionError, NotConfigured, ProbeError
+from procedures.purge.watching import Unwatched, Watch
+from runbook.errors import ActionError
 from runbook.site import Site
-from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.working import Busy, Lost, as_action_errors, working
-from runbook.targets.s3 import promises
-from runbook.targets.s3.objects import open_store
-from runbook.targets.s3.storage import Storage
 from runbook.text import Text, text
 
 if TYPE_CHECKING:
     from psycopg import sql
 
-    from runbook.targets.postgres.working import Connection
-    from runbook.targets.s3.objects import ObjectStore
 
 #: How often whoever watches is told how far it has come, seconds.
 _TELL = 0.5
-#: Rows a second that a dry run reckons with before any run has shown better; docs/benchmarks.md has what is usual.
-ASSUMED = 20_000.0
 _BLOCK = 8192
-
-
-class Watch(Protocol):
-    """Who watches a purge: a terminal, or nobody."""
-
-    def surveyed(self, survey: Survey) -> None:
-        """What there is to do is known."""
-
-    def resumed(self, run: str) -> None:
-        """An unfinished run is gone on with, by its own cutoffs."""
-
-    def progressed(self, tables: tuple[Standing, ...]) -> None:
-        """How far every table has come; told twice a second."""
-
-    def noticed(self, what: Text) -> None:
-        """Something worth a line."""
-
-
-class Unwatched:
-    """Nobody watches."""
-
-    def surveyed(self, survey: Survey) -> None:
-        """Say nothing."""
-
-    def resumed(self, run: str) -> None:
-        """Say nothing."""
-
-    def progressed(self, tables: tuple[Standing, ...]) -> None:
-        """Say nothing."""
-
-    def noticed(self, what: Text) -> None:
-        """Say nothing."""
-
-
-class Outlook(msgspec.Struct, frozen=True, kw_only=True):
-    """What a dry run finds: the tables, what forbids to begin, and the run that would be gone on with.
-
-    ``rate`` is in rows a second: the last run's, or one that a small machine keeps up.
-    """
-
-    survey: Survey
-    objections: tuple[Text, ...] = ()
-    unfinished: str | None = None
-    rate: float = ASSUMED
 
 
 class Purged(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,42 +58,13 @@ class Refused(ActionError):
         super().__init__("purge", "purge", text("The purge does not begin: {reasons}", reasons=words), refused=True)
 
 
-def place_of(site: Site) -> Place:
-    """Where the site's purge works. Raises NotConfigured for a target that the site file does not have."""
-    settings, setting = site.settings, f"environments.{site.environment.name}"
-    if settings.database is None:
-        raise NotConfigured("database", f"{setting}.database")
-    if settings.storage is None or not settings.storage.archive_bucket:
-        raise NotConfigured("storage", f"{setting}.storage.archive_bucket")
-    access = Access("database", f"{setting}.database", settings.database)
-    return Place(access=access, storage=settings.storage, archive=settings.archive, purge=settings.purge)
-
-
-def look(site: Site) -> Outlook:
-    """What a purge would do, and what forbids it. Under the reader's identity: it could not change anything."""
-    place = place_of(site)
-    with working(place.access, "purge", "reader") as connection:
-        ledger = Ledger(connection, place.purge.state_schema)
-        unfinished = ledger.unfinished() if ledger.exists() else None
-        found = _found(ledger, place, unfinished)
-        rules = _rules(connection, found, place, site, unfinished)
-        survey = surveying.survey(connection, found, rules, place.access.settings, place.purge, _zone(site))
-        last = ledger.last_done() if ledger.exists() else {}
-        return Outlook(
-            survey=survey,
-            objections=(*_dry_objections(connection, place, site), *preflight.of_the_size(survey, last, place)),
-            unfinished=unfinished.id if unfinished else None,
-            rate=(ledger.last_rate() if ledger.exists() else None) or ASSUMED,
-        )
-
-
 def purge(site: Site, *, confirmed: bool = False, watch: Watch | None = None) -> Purged:
     """Archive, prove and delete what has outlived its retention; go on with a run that did not come to its end.
 
     ``confirmed`` lets it take more than it usually does. Raises Refused where a guard objects, LockError where another
     purge works, ActionError for all that fails on the way; the next call goes on where this one stopped.
     """
-    place = place_of(site)
+    place = outlook.place_of(site)
     try:
         with working(place.access, "purge") as connection:
             ledger = Ledger(connection, place.purge.state_schema)
@@ -172,10 +92,10 @@ class _Purge:
         """The whole way."""
         unfinished = self._ledger.unfinished()
         self._ask_guards()
-        found = _found(self._ledger, self._place, unfinished)
+        found = outlook.tables_of(self._ledger, self._place, unfinished)
         if unfinished:
             self._watch.resumed(unfinished.id)
-        rules = _rules(self._connection, found, self._place, self._site, unfinished)
+        rules = outlook.rules_for(self._connection, found, self._place, self._site, unfinished)
         survey = self._survey(found, rules)
         if not unfinished and not confirmed:
             self._refuse_if(tuple(preflight.of_the_size(survey, self._ledger.last_done(), self._place)))
@@ -195,14 +115,7 @@ class _Purge:
         return self._finished(run, resumed=unfinished is not None)
 
     def _ask_guards(self) -> None:
-        self._refuse_if(
-            (
-                *preflight.of_the_database(self._connection),
-                *preflight.objections(preflight.of_the_storage(self._store)),
-                *_of_the_newest_backup(self._place, self._site),
-                *preflight.objections(_of_the_tried_storage(self._store, self._place)),
-            )
-        )
+        self._refuse_if(tuple(outlook.objections_to_act(self._connection, self._place, self._site, self._store)))
 
     def _refuse_if(self, objections: tuple[Text, ...]) -> None:
         if objections:
@@ -211,7 +124,7 @@ class _Purge:
     def _survey(self, found: tuple[Table, ...], rules: Rules) -> Survey:
         with as_action_errors(self._place.access, "purge"):
             survey = surveying.survey(
-                self._connection, found, rules, self._database, self._place.purge, _zone(self._site)
+                self._connection, found, rules, self._database, self._place.purge, self._site.environment.timezone
             )
         self._watch.surveyed(survey)
         return survey
@@ -358,29 +271,6 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
-def _found(ledger: Ledger, place: Place, unfinished: Run | None) -> tuple[Table, ...]:
-    """The tables, and the partitions that an earlier process detached, under the table that they belong to."""
-    standing = ledger.standing(unfinished.id) if unfinished else ()
-    detached = {table.name: table for table in standing if table.state == "DETACHED"}
-    with as_action_errors(place.access, "purge"):
-        found = surveying.find_tables(ledger.connection, place.access.settings, place.purge, also=frozenset(detached))
-    return tuple(
-        msgspec.structs.replace(table, root=detached[table.name].parent, bounds=detached[table.name].bounds)
-        if table.name in detached
-        else table
-        for table in found
-    )
-
-
-def _rules(connection: Connection, found: tuple[Table, ...], place: Place, site: Site, unfinished: Run | None) -> Rules:
-    """The stored rules of a run that is gone on with, under the holds of today; else new ones."""
-    with as_action_errors(place.access, "purge"):
-        rules = surveying.rules_of(connection, found, place.access.settings, place.purge, _zone(site))
-    if unfinished is None:
-        return rules
-    return msgspec.structs.replace(rules, cutoffs=unfinished.rules.cutoffs, statuses=unfinished.rules.statuses)
-
-
 def _ranges(table: Table, survey: TableSurvey, place: Place) -> Iterator[tuple[int, int]]:
     """Ranges of blocks with about as many rows and bytes as a batch may have; none where nothing is to go."""
     if not survey.qualifying:
@@ -390,38 +280,3 @@ def _ranges(table: Table, survey: TableSurvey, place: Place) -> Iterator[tuple[i
     size = max(1, int(min(place.purge.batch_rows / rows_a_block, place.purge.batch_bytes / bytes_a_block)))
     for first in range(0, table.blocks, size):
         yield first, first + size
-
-
-def _dry_objections(connection: Connection, place: Place, site: Site) -> Iterator[Text]:
-    yield from preflight.of_the_database(connection)
-    yield from _of_the_newest_backup(place, site)
-    yield from preflight.objections(_of_the_configured_storage(place))
-
-
-def _of_the_tried_storage(store: ObjectStore, place: Place) -> Iterator[Text]:
-    yield from promises.objections(promises.tried_promises(store, place.archive.prefix), store.protection)
-
-
-def _of_the_configured_storage(place: Place) -> Iterator[Text]:
-    store = open_store(
-        "storage", place.storage, place.archive, identity="reader", bucket=place.storage.archive_bucket or ""
-    )
-    try:
-        yield from preflight.of_the_storage(store)
-        yield from promises.objections(promises.configured_promises(store), store.protection)
-    finally:
-        store.close()
-
-
-def _of_the_newest_backup(place: Place, site: Site) -> tuple[Text, ...]:
-    storage = Storage("storage", place.storage, environment=site.environment.name)
-    try:
-        return tuple(preflight.of_the_backup(storage.backups(), place.purge.newest_backup))
-    except ProbeError as error:
-        return (error.said,)
-    finally:
-        storage.close()
-
-
-def _zone(site: Site) -> str:
-    return site.environment.timezone

@@ -67,7 +67,7 @@ def commands(schedule: Schedule, due: tuple[FileChange, ...]) -> tuple[tuple[str
 
 
 def preparations(schedule: Schedule, form: str) -> tuple[str, ...]:
-    """What this machine still lacks, as lines for a shell: the jobs' user, and folders that the scheduler cannot make."""
+    """What this machine still lacks, as lines for a shell: the jobs' user, folders that no scheduler makes."""
     return tuple(_preparations(schedule, form))
 
 

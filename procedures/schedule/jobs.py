@@ -40,6 +40,7 @@ KINDS = {
     "backup": Kind(title="backup of the database", words=("run", "backup", "--execute", "--once-a-day")),
     "purge": Kind(title="purge of the exchange tables", words=("run", "purge", "--execute")),
     "check": Kind(title="compliance check", words=("check",), answers=(1,), final=(2, 3, 64, 73, 78), gentle=False),
+    "retention": Kind(title="retention of the backups", words=("run", "retention", "--execute"), answers=(1,)),
     "restore-test": Kind(title="whole restore test", words=("run", "restore-test", "--execute", "--whole")),
 }
 

@@ -19,6 +19,7 @@ FOLDERS = {"systemd": Path("/etc/systemd/system"), "cron": Path("/etc/cron.d")}
 MARK = "Rendered by muses-runbook schedule. Do not edit: change the site file and install again."
 _HOMES = ("/home", "/root", "/run/user")
 _SCRATCH = ("/tmp", "/var/tmp")  # noqa: S108 - names folders, opens nothing in them
+_UNSTARTABLE = frozenset("\"'\\")
 _SETTINGS_IN_POD = "/etc/muses-runbook/settings.toml"
 
 
@@ -35,11 +36,20 @@ def all_names(environment: str, form: str) -> tuple[str, ...]:
 
 
 def _units(schedule: Schedule) -> dict[str, str]:
+    _prove_startable(schedule)
     files = {}
     for job in schedule.jobs:
         files[f"{job.unit}.service"] = _service(schedule, job)
         files[f"{job.unit}.timer"] = _filled("job.timer.j2", schedule, job=job)
     return files
+
+
+def _prove_startable(schedule: Schedule) -> None:
+    program = schedule.needed[0]
+    if set(str(program)) & _UNSTARTABLE:
+        key = f"environments.{schedule.environment}.schedule.program"
+        said = text("systemd starts no program with a quote or a backslash in its path: {program}", program=program)
+        raise SettingsError(said, key=key)
 
 
 def _service(schedule: Schedule, job: Job) -> str:

@@ -91,9 +91,12 @@ def _planned(job: Job, schedule: Schedule, files: str, standing: Standing, now: 
     if not standing.armed:
         return State.CRITICAL, text("installed but will not fire: systemctl enable --now {timer}", timer=standing.timer)
     if standing.failed:
-        words = "the last run failed ({result}, exit code {code}): journalctl -u {unit}"
-        values = {"result": standing.result, "code": standing.exit_code, "unit": f"{job.unit}.service"}
-        return State.CRITICAL, text(words, **values)
+        return State.CRITICAL, text(
+            "the last run failed ({result}, exit code {code}): journalctl -u {unit}",
+            result=standing.result,
+            code=standing.exit_code,
+            unit=f"{job.unit}.service",
+        )
     if (due := _overdue(job, schedule, standing, now)) is not None:
         return State.CRITICAL, text("was due at {due} and did not fire", due=due)
     if standing.stale:

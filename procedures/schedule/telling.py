@@ -26,8 +26,11 @@ def _notes(schedule: Schedule, now: datetime) -> Iterator[Text]:
     changes = clock_changes(zone, now)
     if not changes:
         until = str((now + AHEAD).astimezone(zone).date())
-        words = "{zone} does not change its clock until {day}, as far as this machine's time zone data goes"
-        yield text(words, zone=schedule.zone, day=until)
+        yield text(
+            "{zone} does not change its clock until {day}, as far as this machine's time zone data goes",
+            zone=schedule.zone,
+            day=until,
+        )
         return
     yield from map(_change, changes)
     odd = [(job.name, night) for job in schedule.jobs for night in odd_nights(job.slot, zone, now)]
@@ -50,14 +53,18 @@ def _change(change: ClockChange) -> Text:
 def _night(job: str, night: OddNight) -> Text:
     day, clock = str(night.day), night.slot.clock
     if night.oddity is Oddity.MISSING:
-        words = (
+        return text(
             "{job}: {time} does not exist on {day}. systemd and Kubernetes leave it out that day, and so does cron "
             "with CRON_TZ; cron in the machine's own zone runs it right after the change. "
-            "Better plan it for another hour"
+            "Better plan it for another hour",
+            job=job,
+            time=clock,
+            day=day,
         )
-    else:
-        words = (
-            "{job}: {time} comes twice on {day}. systemd runs it the first time only, and so does cron in the "
-            "machine's own zone; cron with CRON_TZ and Kubernetes run it twice"
-        )
-    return text(words, job=job, time=clock, day=day)
+    return text(
+        "{job}: {time} comes twice on {day}. systemd runs it the first time only, and so does cron in the "
+        "machine's own zone; cron with CRON_TZ and Kubernetes run it twice",
+        job=job,
+        time=clock,
+        day=day,
+    )

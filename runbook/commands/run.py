@@ -13,6 +13,8 @@ _PROCEDURES = {
     "purge": ("runbook.commands.run_purge", _("Archive, prove and delete exchange records past their retention")),
     "backup": ("runbook.commands.run_backup", _("Dump, encrypt, store, read back and publish a backup")),
     "verify-backup": ("runbook.commands.run_backup", _("Read a published backup back whole")),
+    "restore-test": ("runbook.commands.run_restore", _("Prove a backup by restoring it into a throwaway cluster")),
+    "restore-backup": ("runbook.commands.run_restore", _("Restore a backup into a new database")),
     "retention": ("runbook.commands.run_retention", _("Remove old backups, never the last good ones")),
     "restore-archive": ("runbook.commands.run_archive", _("Bring archived records back")),
     "verify-archive": ("runbook.commands.run_archive", _("Read archived batches back and prove them whole")),

@@ -17,9 +17,10 @@ KINDS = {
     "storage": ("runbook.targets.s3.storage", "Storage"),
     "hosts": ("runbook.targets.hosts.hosts", "Hosts"),
     "purge": ("procedures.purge.target", "Purge"),
+    "backup": ("procedures.backup.target", "Backup"),
 }
 #: Procedures work on several targets and know their settings from the site.
-_OF_THE_SITE = frozenset({"purge"})
+_OF_THE_SITE = frozenset({"purge", "backup"})
 
 
 def open_target(name: str, site: Site) -> Any:
@@ -28,7 +29,7 @@ def open_target(name: str, site: Site) -> Any:
     made = getattr(importlib.import_module(module), kind)
     if name in _OF_THE_SITE:
         return made(name, site)
-    more = {
+    more: dict[str, dict[str, Any]] = {
         "database": {"timezone": site.environment.timezone},
         "storage": {"archive": site.settings.archive},
     }

@@ -16,6 +16,7 @@ from runbook.model import Proof, Record, Run, State, final
 
 COMMAND = Path(sys.executable).with_name("muses-runbook")
 OVERRIDE = "MUSES_RUNBOOK__ENVIRONMENTS__LAB__"
+PAUSE = 1.0
 BREACHED = (State.WARNING, State.CRITICAL)
 
 
@@ -33,13 +34,17 @@ def check(place: Place, *arguments: str, **variables: str) -> Run:
 
 
 def check_until(place: Place, wanted: Callable[[Run], bool], *arguments: str, within: float = 60) -> Run:
-    """Run after run until one is as wanted; fails with the last one's verdicts."""
+    """Run after run until one is as wanted; fails with the last one's verdicts.
+
+    Between them is a pause as long as a run: the lab, and the tests beside this one, get on with what is waited for.
+    """
     deadline = time.monotonic() + within
     while True:
         run = check(place, *arguments)
         if wanted(run):
             return run
         assert time.monotonic() < deadline, told(run)
+        time.sleep(PAUSE)
 
 
 def states(run: Run) -> dict[str, State]:

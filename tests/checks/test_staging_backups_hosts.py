@@ -1,4 +1,4 @@
-"""STAGE-01's verdict (see test_staging_purge for the rest), and BACKUP-01 and HOST-01, on which a person decides."""
+"""STAGE-01's verdict (see test_staging_purge for the rest), and HOST-01, on which a person decides."""
 
 from __future__ import annotations
 
@@ -7,24 +7,20 @@ from typing import Any
 
 import pytest
 
-from checks.backups import check_newest_backup_is_young
 from checks.hosts import check_disks_have_room
 from checks.staging import check_staging_within_retention
 from runbook.model import State
 from runbook.rows import of
 from runbook.targets.hosts.hosts import Disk, HostDisks
 from runbook.targets.postgres.structs import StagingTable
-from runbook.targets.s3.backups import Backup
-from runbook.text import text
 from tests.checks import fakes
 from tests.checks.exchange import Purge
 from tests.checks.fakes import Told
 
 DAY = timedelta(days=1)
-HOUR = timedelta(hours=1)
 
 
-@pytest.mark.parametrize("check", [check_newest_backup_is_young, check_disks_have_room])
+@pytest.mark.parametrize("check", [check_disks_have_room])
 def test_a_person_is_told_what_to_do(check: Any) -> None:
     row = of(check)
     assert row.treatment is None
@@ -72,65 +68,6 @@ class TestStaging:
 
     def test_a_table_in_which_nothing_has_a_time_cannot_be_judged(self) -> None:
         assert self.verdict(oldest=None, null_times=5).state is State.UNKNOWN
-
-
-def backup(age: timedelta, **changes: Any) -> Backup:
-    finished = fakes.now() - age
-    plain: dict[str, Any] = {
-        "key": f"sep_muses/{finished:%Y-%m-%dT%H%M}/data.dump",
-        "finished_at": finished,
-        "bytes": 1000,
-        "verified": True,
-        "data_present": True,
-        "data_bytes": 1000,
-    }
-    return Backup(**{**plain, **changes})
-
-
-class TestBackups:
-    """BACKUP-01."""
-
-    def verdict(self, *backups: Backup, unpublished: int = 0) -> Any:
-        storage = Told(backups=backups, unpublished=unpublished)
-        return fakes.judged(check_newest_backup_is_young, storage=storage)
-
-    @pytest.mark.parametrize(
-        ("backups", "state"),
-        [
-            pytest.param((backup(24 * HOUR), backup(48 * HOUR)), State.OK, id="of today"),
-            pytest.param((backup(26 * HOUR),), State.WARNING, id="one night missed"),
-            pytest.param((backup(60 * HOUR),), State.CRITICAL, id="two nights missed"),
-            pytest.param((), State.CRITICAL, id="none"),
-            pytest.param(
-                (backup(HOUR, data_present=False, data_bytes=None), backup(20 * HOUR)),
-                State.CRITICAL,
-                id="newest without data",
-            ),
-            pytest.param(
-                (backup(HOUR, data_bytes=999), backup(20 * HOUR)), State.CRITICAL, id="newest of another size"
-            ),
-            pytest.param(
-                (backup(HOUR), backup(20 * HOUR, data_bytes=999)), State.WARNING, id="an older one of another size"
-            ),
-            pytest.param((backup(HOUR, verified=False), backup(20 * HOUR)), State.WARNING, id="newest not verified"),
-            pytest.param((backup(HOUR, verified=False),), State.CRITICAL, id="none verified"),
-        ],
-    )
-    def test_state(self, backups: tuple[Backup, ...], state: State) -> None:
-        assert self.verdict(*backups).state is state
-
-    @pytest.mark.parametrize(("age", "state"), [(HOUR, State.CRITICAL), (23 * HOUR, State.WARNING)])
-    def test_a_manifest_that_cannot_be_read_is_told(self, age: timedelta, state: State) -> None:
-        problem = text("its manifest cannot be read: {reason}", reason="truncated")
-        unreadable = backup(age, bytes=0, verified=False, data_present=False, data_bytes=None, problem=problem)
-        found = self.verdict(*sorted((unreadable, backup(22 * HOUR)), key=lambda b: b.finished_at, reverse=True))
-        assert found.state is state
-        assert str(found.summary).endswith("cannot be read: truncated")
-
-    def test_what_is_not_published_is_told(self) -> None:
-        found = self.verdict(backup(HOUR), unpublished=2)
-        assert found.state is State.OK
-        assert any("2 backups are not published" in str(m.summary) for m in found.measures)
 
 
 class TestHosts:

@@ -14,11 +14,13 @@ from runbook.model import Run, State
 from tests.checks.commands import OVERRIDE, check, check_until, healthy, states, told
 
 DEADLINE = 7
+#: What of the backups is seen in the bucket; their schedule (BACKUP-06) is not, and the lab plans none.
+BACKUPS = {f"BACKUP-{number:02}" for number in range(1, 6)}
 ROWS = {
-    "database": {"DB-01", "ETL-01", "ETL-02", "STAGE-01", "STAGE-02", "ARCH-01"},
+    "database": {"DB-01", "ETL-01", "ETL-02", "STAGE-01", "STAGE-02", "ARCH-01", "BACKUP-04"},
     "broker": {"QUEUE-01", "QUEUE-02"},
-    "storage": {"BACKUP-01", "ARCH-01", "ARCH-02"},
-    "backup bucket": {"BACKUP-01"},
+    "storage": BACKUPS | {"ARCH-01", "ARCH-02"},
+    "backup bucket": BACKUPS,
     "hosts": {"HOST-01"},
 }
 
@@ -37,10 +39,11 @@ def silent() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def closed() -> int:
-    """A port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def closed() -> Iterator[int]:
+    """A port where nobody listens; it stays taken, so that nobody else does meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 def at_port(port: int) -> dict[str, dict[str, str]]:

@@ -160,6 +160,7 @@ def test_a_run_that_is_stopped_leaves_its_report(tmp_path: Path, number: int) ->
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
         ) as run:
             silent.settimeout(20)
             connection, _address = silent.accept()  # the check is waiting for an answer that never comes

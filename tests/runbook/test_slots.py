@@ -17,7 +17,9 @@ def test_what_is_written_is_read_again(hour: int, minute: int, weekday: int | No
     assert parse_slot(str(slot)) == slot
 
 
-@pytest.mark.parametrize("written", ["", "3:30", "24:00", "03:60", "sun 04:30", "Sun", "Dom 04:30", "03:30 ", "03:30:00"])
+@pytest.mark.parametrize(
+    "written", ["", "3:30", "24:00", "03:60", "sun 04:30", "Sun", "Dom 04:30", "03:30 ", "03:30:00"]
+)
 def test_what_is_no_time_says_how_one_is_written(written: str) -> None:
     with pytest.raises(ValueError, match="such as '03:30' or 'Sun 04:30'"):
         parse_slot(written)

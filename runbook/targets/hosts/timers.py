@@ -24,7 +24,7 @@ from runbook.targets.hosts.shell import run as run_on
 from runbook.text import text
 
 #: The jobs that may be scheduled, in the order of a night.
-JOBS = ("backup", "purge", "check", "restore-test")
+JOBS = ("backup", "purge", "check", "retention", "restore-test")
 LOCAL = "local://"
 _TARGET = "hosts"
 _OFFLINE = "systemd is not running"
@@ -124,7 +124,7 @@ def command(environment: str) -> str:
 
 
 def _blocks(printed: str) -> Iterator[dict[str, str]]:
-    for block in printed.strip().split("\n\n"):
+    for block in filter(None, printed.strip().split("\n\n")):
         yield dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from typing import Any, NamedTuple
 
 from runbook.settings import Keys, StorageSettings
@@ -22,6 +23,8 @@ class Patience(NamedTuple):
 PROBING = Patience(connect=2.0, read=4.0, attempts=1)
 #: A batch of a purge is worth a second try: what is given up is exported again.
 ACTING = Patience(connect=3.0, read=30.0, attempts=4)
+#: One after the other: two at once would both read the descriptions, and be done later than one after the other.
+_MAKING = threading.Lock()
 
 
 def connected(target: str, settings: StorageSettings, keys: Keys | None, patience: Patience) -> Any:
@@ -34,15 +37,17 @@ def connected(target: str, settings: StorageSettings, keys: Keys | None, patienc
     if settings.cafile is not None:
         tls_context(settings.cafile)  # says what is wrong with the file; botocore would say it of the connection
     given = keys or Keys()
-    return _session().create_client(
-        "s3",
-        endpoint_url=settings.endpoint_url,
-        region_name=settings.region,
-        verify=str(settings.cafile) if settings.cafile else None,
-        aws_access_key_id=revealed(target, given.access_key),
-        aws_secret_access_key=revealed(target, given.secret_key),
-        config=_config(settings, patience, {} if keys is not None else {"signature_version": UNSIGNED}),
-    )
+    access_key, secret_key = revealed(target, given.access_key), revealed(target, given.secret_key)
+    with _MAKING:
+        return _session().create_client(
+            "s3",
+            endpoint_url=settings.endpoint_url,
+            region_name=settings.region,
+            verify=str(settings.cafile) if settings.cafile else None,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            config=_config(settings, patience, {} if keys is not None else {"signature_version": UNSIGNED}),
+        )
 
 
 def where(settings: StorageSettings) -> str:

@@ -20,6 +20,10 @@ _UNKNOWN_QUESTIONS = (400, 405, 501)
 #: With these no question will be answered.
 _NO_ACCESS = ("NoSuchBucket", "ExpiredToken", "InvalidToken")
 _EVERYBODY = ("/global/AllUsers", "/global/AuthenticatedUsers")
+#: The ways to write "came without TLS" in a policy.
+_WITHOUT_TLS = tuple(
+    {kind: {"aws:SecureTransport": no}} for kind in ("Bool", "BoolIfExists") for no in ("false", False, ["false"])
+)
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
@@ -72,21 +76,11 @@ def _statements(answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _refuses_plain(statement: dict[str, Any]) -> bool:
-    """``Deny`` of all actions to everybody whose request came without TLS; another condition would narrow it."""
+    """``Deny`` of everything to everybody whose request came without TLS; another condition would narrow it."""
     everybody = statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
     everything = statement.get("Action") in ("s3:*", ["s3:*"], "*", ["*"])
-    told = {"false", False}
-    condition = statement.get("Condition") or {}
-    plain = len(condition) == 1 and any(
-        len(asked) == 1 and set(_listed(asked.get("aws:SecureTransport"))) <= told and asked.get("aws:SecureTransport") is not None
-        for kind, asked in condition.items()
-        if kind in ("Bool", "BoolIfExists") and isinstance(asked, dict)
-    )
+    plain = statement.get("Condition") in _WITHOUT_TLS
     return statement.get("Effect") == "Deny" and everybody and everything and plain
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _versioning(store: ObjectStore) -> Promise:

@@ -23,7 +23,10 @@ _KEY_BYTES = 32
 
 @dataclass(frozen=True)
 class Protection:
-    """How objects of one bucket are to be stored. ``table`` is where the site file says so; ``sealed``: age as well."""
+    """How objects of one bucket are to be stored. ``table`` is where the site file says so; ``sealed``: age as well.
+
+    ``lock_days``: for how long the data of a backup cannot be removed; 0 locks nothing.
+    """
 
     table: str
     encryption: str
@@ -31,6 +34,7 @@ class Protection:
     kms_key_id: str | None = None
     customer_key: Secret | None = None
     sealed: bool = False
+    lock_days: int = 0
 
 
 class Returned(Protocol):
@@ -57,6 +61,7 @@ def protection_of(settings: ArchiveSettings | BackupSettings) -> Protection:
         settings.kms_key_id,
         settings.customer_key,
         sealed=bool(settings.age_recipients),
+        lock_days=settings.lock_days,
     )
 
 

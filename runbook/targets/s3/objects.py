@@ -17,7 +17,7 @@ from typing import Any
 
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.settings import ArchiveSettings, BackupSettings, StorageSettings
-from runbook.targets.s3 import encryption
+from runbook.targets.s3 import encryption, locking
 from runbook.targets.s3.answers import (
     AlreadyThere,
     CutShort,
@@ -79,13 +79,22 @@ class ObjectStore:
         self.target, self.bucket, self.client = target, bucket, client
         self.settings, self.protection, self.where = settings, protection, where(settings)
 
-    def put_new(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> Stored:
+    def put_new(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        content_type: str = "application/octet-stream",
+        lock_until: datetime | None = None,
+    ) -> Stored:
         """Write an object where none is, with the encryption and the storage class of the settings.
 
-        Raises AlreadyThere for a key that is taken; what a repeated request finds there of its own is a success.
+        ``lock_until``, to the second: nobody removes it before, but who may lift a lock in governance mode. Raises
+        AlreadyThere for a key that is taken; what a repeated request finds there of its own is a success.
         """
         digest = hashlib.sha256(body)
-        asked = self.request(key, body, digest.digest(), ContentType=content_type, IfNoneMatch="*")
+        more = {**locking.until(lock_until), **locking.proof(self.settings, lock_until, body)}
+        asked = self.request(key, body, digest.digest(), ContentType=content_type, IfNoneMatch="*", **more)
         with self.acting("put_new"):
             return Stored(key, self._written(asked, digest.hexdigest()), digest.hexdigest(), len(body))
 

@@ -28,7 +28,13 @@ _READING = [
     "s3:GetObjectRetention",
     "s3:GetObjectVersion",
 ]
-_WRITING = ["s3:PutObject", "s3:PutObjectRetention", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"]
+_WRITING = [
+    "s3:PutObject",
+    "s3:PutObjectRetention",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:AbortMultipartUpload",
+]
 _ACTIONS: dict[Identity, list[str]] = {"reader": _READING, "operator": [*_READING, *_WRITING]}
 
 

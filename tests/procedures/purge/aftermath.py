@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from procedures.purge import running
@@ -27,6 +28,42 @@ STATES = {
     **dict.fromkeys(("partition detached", "partition proven, before commit", "partition dropped"), NOTHING),
     **dict.fromkeys(("table vacuumed", "before the run's end", "run done", "swept"), NOTHING),
 }
+
+
+class Quiet:
+    """Watches a purge and says nothing."""
+
+    def surveyed(self, survey: Any) -> None:
+        """Say nothing."""
+
+    def resumed(self, run: str) -> None:
+        """Say nothing."""
+
+    def progressed(self, tables: Any) -> None:
+        """Say nothing."""
+
+    def noticed(self, what: Any) -> None:
+        """Say nothing."""
+
+
+class Waiting(Quiet):
+    """Sees that the purge waits, hears why, and makes an end of it when it has seen it ``times`` times."""
+
+    def __init__(self, end: Callable[[], object], times: int = 1) -> None:
+        self._end, self._times = end, times
+        self.reasons: list[str] = []
+
+    def progressed(self, tables: Any) -> None:
+        """Told twice a second."""
+        if found := [str(table.waiting) for table in tables if table.waiting]:
+            self.reasons += found
+            self.seen()
+            self._times -= 1
+            if self._times == 0:
+                self._end()
+
+    def seen(self) -> None:
+        """It waits just now."""
 
 
 def settled(ground: Ground) -> None:

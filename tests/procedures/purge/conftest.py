@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from procedures.purge import running
+from procedures.purge import outlook
 from runbook.targets.s3 import objects
 from tests.faulty_store import FaultyStore, faulty_store
 from tests.procedures.purge.ground import Ground, Servers, ground_on, servers
@@ -17,6 +17,19 @@ from tests.procedures.purge.wire import Wire, wire_to
 
 #: What the terminal's summary counts.
 _MATRIX = ("test_kill_matrix.py", "test_lost_connections.py", "test_storage_faults.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The long tests have a marker of their own."""
+    config.addinivalue_line("markers", "soak: takes minutes, and runs only with -m soak")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests out unless they are asked for."""
+    if "soak" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("soak")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +64,8 @@ def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
         return _clients[by]
 
     monkeypatch.setattr(objects, "connected", known)
-    monkeypatch.setattr(running, "_of_the_tried_storage", lambda *_: iter(()))
-    monkeypatch.setattr(running, "_of_the_newest_backup", lambda *_: ())
+    monkeypatch.setattr(outlook, "_of_the_tried_storage", lambda *_: iter(()))
+    monkeypatch.setattr(outlook, "_of_the_newest_backup", lambda *_: ())
 
 
 @pytest.fixture(scope="session")
@@ -84,8 +97,11 @@ def wire(purge_servers: Servers) -> Iterator[Wire]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how many cases the kill matrix has, as it was run."""
+    """Say how many cases there were, and what the long tests found."""
     for name in _MATRIX:
         ran = [r for r in terminalreporter.getreports("passed") if r.when == "call" and f"/{name}::" in r.nodeid]
         if ran:
             terminalreporter.write_line(f"purge, {name}: {len(ran)} cases passed")
+    for report in terminalreporter.getreports("passed"):
+        for what in (value for key, value in report.user_properties if key == "found" and report.when == "call"):
+            terminalreporter.write_line(f"purge, {report.nodeid.rpartition('::')[2]}: {what}")

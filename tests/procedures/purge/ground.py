@@ -200,7 +200,7 @@ class Ground:
         for version in versions:
             if version["Key"].endswith(f"/{archives.MANIFEST}"):
                 manifest = archives.decoded(self._body(version["Key"], version["VersionId"]))
-                rows = self._rows(manifest)
+                rows = self.rows_of(manifest)
                 found.manifests.append(manifest)
                 found.lines[manifest.table] |= set(rows)
                 found.rows += len(rows)
@@ -214,7 +214,7 @@ class Ground:
             self._bodies[key, version] = body
         return self._bodies[key, version]
 
-    def _rows(self, manifest: Manifest) -> list[bytes]:
+    def rows_of(self, manifest: Manifest) -> list[bytes]:
         told, settings = manifest.object, self.site.settings.archive
         body = self._body(told.key, told.version)
         assert (len(body), hashlib.sha256(body).hexdigest()) == (told.bytes, told.sha256), told.key

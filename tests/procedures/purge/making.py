@@ -11,7 +11,7 @@ from unittest.mock import patch
 import zstandard
 from psycopg import sql
 
-from procedures.purge import milestones, running, surveying
+from procedures.purge import milestones, outlook, running, surveying
 from procedures.purge.selection import Rules, joined, qualifies
 from procedures.purge.tables import Table
 from runbook.site import Site
@@ -82,7 +82,7 @@ def belong(admin: Connection, *names: str) -> None:
 @contextmanager
 def looked(site: Site) -> Iterator[tuple[Connection, tuple[Table, ...], Rules]]:
     """A session as the operator, the tables and the rules that a run beginning now would have."""
-    place = running.place_of(site)
+    place = outlook.place_of(site)
     with working(place.access, "purge") as connection:
         found = surveying.find_tables(connection, place.access.settings, place.purge)
         rules = surveying.rules_of(connection, found, place.access.settings, place.purge, site.environment.timezone)
@@ -110,7 +110,7 @@ def goes(site: Site, table: str = DROPOUTS) -> set[str]:
 
 def survey(site: Site) -> surveying.Survey:
     """What there is and what of it is to go, as the operator sees it."""
-    place = running.place_of(site)
+    place = outlook.place_of(site)
     with looked(site) as (connection, found, rules):
         given = (place.access.settings, place.purge, site.environment.timezone)
         return surveying.survey(connection, found, rules, *given)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from procedures.purge import batches, running
+from procedures.purge import batches, outlook, running
 from procedures.purge.batches import Task
 from procedures.purge.ledger import Batch, Fenced, Ledger
 from procedures.purge.selection import Rules
@@ -28,7 +28,7 @@ RULES = Rules(schema=SCHEMA, cutoffs={DROPOUTS: "2025-01-01 00:00:00"}, statuses
 @contextmanager
 def ledger_of(ground: Ground, schema: str = LEDGER) -> Iterator[Ledger]:
     """A ledger with its tables, in autocommit, as the operator."""
-    access = running.place_of(ground.site).access
+    access = outlook.place_of(ground.site).access
     with working(access, "purge") as connection:
         ledger = Ledger(connection, schema)
         if not ledger.exists():
@@ -108,7 +108,7 @@ class TestFencing:
             run = ledger.unfinished()
             assert run is not None
             (batch,) = ledger.batches(run, DROPOUTS)
-            task = Task(running.place_of(ground.site), rules, table, batch)
+            task = Task(outlook.place_of(ground.site), rules, table, batch)
             errors: list[BaseException] = []
 
             def work() -> None:
@@ -168,7 +168,7 @@ class TestState:
         site = ground.changed(state_schema=name)
         try:
             stopped(ground, "verified", site)
-            assert running.look(site).unfinished
+            assert outlook.look(site).unfinished
             purged = running.purge(site)
             assert purged.resumed
             assert deleted(purged) == {DROPOUTS: 1}
@@ -179,7 +179,7 @@ class TestState:
     def test_the_reader_reads_it_and_cannot_write(self, ground: Ground) -> None:
         with ledger_of(ground) as ledger:
             _planned(ledger)
-        access = running.place_of(ground.site).access
+        access = outlook.place_of(ground.site).access
         with working(access, "purge", "reader") as connection:
             assert [t.name for t in Ledger(connection, LEDGER).standing("r1")] == [DROPOUTS]
         with closing(ground.postgres.session(role="muses_reader")) as session:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from procedures.purge import running
+from procedures.purge import outlook, running
 from tests.procedures.purge.ground import ARCHIVE, LEDGER, Ground
 from tests.procedures.purge.making import (
     NEW,
@@ -96,7 +96,7 @@ class TestDropped:
         put(ground, "a")
         stopped(ground, "partition detached")
         assert partitions(ground) == {}
-        assert running.look(ground.site).unfinished
+        assert outlook.look(ground.site).unfinished
         purged = running.purge(ground.site)
         assert (purged.resumed, deleted(purged)) == (True, {"enero": 1})
         assert archived(ground) == {PARENT: ["a"]}

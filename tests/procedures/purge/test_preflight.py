@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from procedures.purge import preflight, running
+from procedures.purge import outlook, preflight, running
 from procedures.purge.running import Refused
 from runbook.errors import RunbookError
 from runbook.settings import Login, Secret
@@ -32,7 +32,7 @@ def refusal(site: Site, *, confirmed: bool = False) -> list[str]:
 
 def objections(site: Site) -> list[str]:
     """The same of a dry run."""
-    return [str(one) for one in running.look(site).objections]
+    return [str(one) for one in outlook.look(site).objections]
 
 
 class TestServer:
@@ -241,28 +241,28 @@ class TestDryRun:
         ground.fill(40)
         before = (_fingerprint(ground), _everything(ground))
         site = ground.changed(database={"operator": None}, storage={"operator": None})
-        outlook = running.look(site)
-        assert outlook.objections == ()
-        assert outlook.survey.qualifying > 0
+        found = outlook.look(site)
+        assert found.objections == ()
+        assert found.survey.qualifying > 0
         assert (_fingerprint(ground), _everything(ground)) == before
         there = ground.admin.execute(f"SELECT to_regnamespace('{LEDGER}') AS there").fetchall()
         assert there[0]["there"] is None
 
     def test_it_says_what_the_purge_does(self, ground: Ground) -> None:
         before = ground.fill(40)
-        said = {one.table: one.qualifying for one in running.look(ground.site).survey.tables}
+        said = {one.table: one.qualifying for one in outlook.look(ground.site).survey.tables}
         assert {table: rows for table, rows in said.items() if rows} == deleted(running.purge(ground.site))
         ground.invariant(before)
-        assert running.look(ground.site).survey.qualifying == 0
+        assert outlook.look(ground.site).survey.qualifying == 0
 
     def test_it_says_which_run_would_be_gone_on_with(self, ground: Ground) -> None:
         record(ground.admin)
         stopped(ground, "exported")
-        assert running.look(ground.site).unfinished == ground.runs()[0]["id"]
+        assert outlook.look(ground.site).unfinished == ground.runs()[0]["id"]
 
     def test_a_reader_that_could_write_does_not(self, ground: Ground) -> None:
         with (
-            working(running.place_of(ground.site).access, "purge", "reader") as connection,
+            working(outlook.place_of(ground.site).access, "purge", "reader") as connection,
             pytest.raises(Exception, match="read-only"),
         ):
             connection.execute("CREATE TEMP TABLE x (y int); CREATE TABLE public.x (y int)")
@@ -272,7 +272,7 @@ class TestDryRun:
         wrong.write_text("no")
         login = Login(user="muses_reader", password=Secret(file=wrong))
         with pytest.raises(RunbookError, match=r"muses_reader|password"):
-            running.look(ground.changed(database={"reader": login}))
+            outlook.look(ground.changed(database={"reader": login}))
 
 
 def _fingerprint(ground: Ground) -> list[dict[str, Any]]:

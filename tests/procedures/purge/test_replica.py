@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from procedures.purge import running
-from tests.procedures.purge.aftermath import deleted_so_far
+from procedures.purge import outlook, running
+from tests.procedures.purge.aftermath import Waiting, deleted_so_far
 from tests.procedures.purge.ground import Ground, Servers
 from tests.runbook.targets.servers_postgres import (
     DATABASE,
@@ -93,21 +92,17 @@ def caught_up(ground: Ground) -> None:
     until(lambda: ground.admin.execute(_CAUGHT_UP).fetchall()[0]["n"] == 1, patience=20)
 
 
-class Stalled(running.Unwatched):
+class Stalled(Waiting):
     """Lets the replica go on once the purge has waited for it for a while, and notes what was deleted meanwhile."""
 
     def __init__(self, ground: Ground, replica: Connection) -> None:
-        self._ground, self._replica = ground, replica
-        self.reasons: list[str] = []
+        super().__init__(lambda: replica.execute("SELECT pg_wal_replay_resume()"), times=3)
+        self._ground = ground
         self.deleted: list[int] = []
 
-    def progressed(self, tables: Any) -> None:
-        """Told twice a second."""
-        if found := [str(table.waiting) for table in tables if table.waiting]:
-            self.reasons += found
-            self.deleted.append(deleted_so_far(self._ground))
-            if len(self.deleted) == 3:
-                self._replica.execute("SELECT pg_wal_replay_resume()")
+    def seen(self) -> None:
+        """How many rows are gone by now."""
+        self.deleted.append(deleted_so_far(self._ground))
 
 
 def test_a_replica_that_lags_is_waited_for(followed: Ground, replica: Connection) -> None:
@@ -123,7 +118,7 @@ def test_a_replica_that_lags_is_waited_for(followed: Ground, replica: Connection
 
 def test_a_replica_that_keeps_up_is_not_waited_for_and_has_the_same_rows(followed: Ground, replica: Connection) -> None:
     before = followed.tables()
-    running.purge(followed.changed(throttle={"replica_lag": timedelta(seconds=30)}), watch=(watch := _Listening()))
+    running.purge(followed.changed(throttle={"replica_lag": timedelta(seconds=30)}), watch=(watch := Waiting(bool)))
     assert not watch.reasons
     followed.invariant(before)
     caught_up(followed)
@@ -137,12 +132,4 @@ def test_a_purge_at_a_replica_is_refused(followed: Ground, replica: Connection) 
     site = followed.changed(database={"host": str(followed.postgres.home), "port": port})
     with pytest.raises(running.ActionError):
         running.purge(site)
-    assert running.look(site).objections[0].template.startswith("This server is a standby")
-
-
-class _Listening(running.Unwatched):
-    def __init__(self) -> None:
-        self.reasons: list[str] = []
-
-    def progressed(self, tables: Any) -> None:
-        self.reasons += [str(table.waiting) for table in tables if table.waiting]
+    assert outlook.look(site).objections[0].template.startswith("This server is a standby")

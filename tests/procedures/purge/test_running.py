@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from procedures.purge import finishing, running
+from procedures.purge import finishing, outlook, running
 from procedures.purge.ledger import Standing
-from procedures.purge.running import Unwatched
+from procedures.purge.watching import Unwatched
 from runbook.errors import ActionError, NotConfigured, RunbookError, SettingsError
 from runbook.settings import Login, Secret
 from runbook.targets.postgres import working
@@ -99,7 +99,7 @@ class TestWhole:
 
     def test_without_an_archive_the_setting_is_said(self, ground: Ground) -> None:
         with pytest.raises(NotConfigured, match="archive_bucket"):
-            running.look(ground.changed(storage={"archive_bucket": None}))
+            outlook.look(ground.changed(storage={"archive_bucket": None}))
 
     def test_an_executor_that_is_none(self, ground: Ground) -> None:
         record(ground.admin, "a")
@@ -232,7 +232,7 @@ class TestServerRefuses:
         record(ground.admin, "a")
         ground.admin.execute("ALTER DATABASE sep_muses SET default_transaction_read_only = on")
         try:
-            assert running.look(ground.site).objections == ()
+            assert outlook.look(ground.site).objections == ()
             assert deleted(running.purge(ground.site)) == {DROPOUTS: 1}
         finally:
             ground.admin.execute("SET default_transaction_read_only = off")

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from procedures.purge import running
+from procedures.purge import outlook, running
 from procedures.purge.archiving import Archivist
 from procedures.purge.ledger import Batch
 from procedures.purge.selection import joined, qualifies
@@ -67,7 +67,7 @@ class TestStatus:
 
     def test_a_name_that_the_catalogue_does_not_have_is_an_error_and_not_no_rows(self, ground: Ground) -> None:
         with pytest.raises(SettingsError, match="PROCESSED"):
-            running.look(ground.changed(processed_statuses=("PROCESSED",)))
+            outlook.look(ground.changed(processed_statuses=("PROCESSED",)))
 
 
 class TestTime:
@@ -363,7 +363,7 @@ class TestBatches:
         ground.admin.execute(f"DELETE FROM {DROPOUTS} WHERE curp = '1'")
         left = keys(ground.admin)
         expected = {key for key in left if CASES[int(key) % len(CASES)].goes}
-        place = running.place_of(ground.changed(batch_rows=size))
+        place = outlook.place_of(ground.changed(batch_rows=size))
         with looked(ground.site) as (connection, found, rules):
             (table,) = [one for one in found if one.name == DROPOUTS]
             survey = surveyed(ground.site)

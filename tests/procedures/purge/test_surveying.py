@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from procedures.purge import running
+from procedures.purge import outlook, running
 from runbook.errors import SettingsError
 from runbook.settings import Hold
 from tests.procedures.purge.ground import Ground
@@ -74,7 +74,7 @@ class TestFound:
 
     def test_none_like_that_is_an_error(self, ground: Ground) -> None:
         with pytest.raises(SettingsError, match="tbxx"):
-            running.look(ground.changed(tables=("tbxx*",)))
+            outlook.look(ground.changed(tables=("tbxx*",)))
 
     def test_names_and_types_as_they_are_and_dropped_columns_are_not_there(self, ground: Ground) -> None:
         make_table(ground.admin, '"tbae061_Ñandú x"', '"Con Mayúsculas" varchar(3) NOT NULL, gone int, n numeric(6,2)')

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from procedures.purge import milestones, running
+from procedures.purge import milestones, outlook, running
 from procedures.purge.ledger import Fenced
 from runbook.errors import ActionError, LockError
 from runbook.settings import Hold
 from runbook.site import Site
-from tests.procedures.purge.aftermath import check_stopped, gone_on_with, settled
+from tests.procedures.purge.aftermath import Waiting, check_stopped, gone_on_with, settled
 from tests.procedures.purge.filling import ERRORS, RESPONSES
 from tests.procedures.purge.ground import Ground, Lines, key_of
 from tests.procedures.purge.purging import Purger
@@ -263,7 +263,7 @@ def first_chunk_of(ground: Ground, table: str, key: int) -> int:
     """How many lists are loaded until that of the row's batch: one a batch, errors first."""
     blocks = {}
     for name, column in ((ERRORS, "id_error"), (RESPONSES, "id_respuesta")):
-        survey = {t.table: t for t in running.look(ground.site).survey.tables}[name]
+        survey = {t.table: t for t in outlook.look(ground.site).survey.tables}[name]
         rows = ground.admin.execute(f"SELECT {column} AS k, (ctid::text::point)[0]::int AS b FROM {name}").fetchall()
         stays = ground.stays[name]
         count = max(row["b"] for row in rows) + 1
@@ -272,20 +272,6 @@ def first_chunk_of(ground: Ground, table: str, key: int) -> int:
         blocks[name] = (going, {row["k"]: row["b"] // size for row in rows})
     going, of = blocks[RESPONSES]
     return len(blocks[ERRORS][0]) + going.index(of[key]) + 1
-
-
-class Waiting(running.Unwatched):
-    """Sees that the purge waits, hears why, and makes an end of it."""
-
-    def __init__(self, end: Callable[[], object]) -> None:
-        self._end, self.reasons = end, list[str]()
-
-    def progressed(self, tables: Any) -> None:
-        """Once it waits, end it."""
-        if found := [str(table.waiting) for table in tables if table.waiting]:
-            if not self.reasons:
-                self._end()
-            self.reasons += found
 
 
 def test_a_dump_is_waited_for_and_is_whole(ground: Ground, before: Lines, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,16 @@ def fixed_answer(answer: bytes) -> Iterator[int]:
 
 
 def refused_port() -> int:
-    """A port where nobody listens."""
+    """A port where nobody listens; it stays taken while this process lives, so that nobody else does either."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = int(held.getsockname()[1])
+        held.detach()
+        return port
+
+
+def free_port() -> int:
+    """A port for a server that is started next."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         return int(held.getsockname()[1])

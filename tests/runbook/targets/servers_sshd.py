@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runbook.targets.servers_network import refused_port
+from tests.runbook.targets.servers_network import free_port
 
 #: Where it is when it is not in the PATH of a plain user.
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
@@ -57,7 +57,7 @@ def sshd(home: Path) -> Iterator[Sshd]:
     program = shutil.which("sshd", path=PLACES)
     if program is None or not _may_start():
         pytest.skip("needs the server of OpenSSH (apt-get install openssh-server)")
-    port = refused_port()
+    port = free_port()
     for name in ("host-key", "key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / name)], check=True)
     shutil.copy(home / "key.pub", home / "authorized")

@@ -174,9 +174,9 @@ def test_fifty_megabytes_take_no_longer_than_what_may_be_read(tmp_path: Path) ->
     one = (line("Procesados 10 eventos", level="INFO") + "\n").encode()
     bad = (line("Falló el guardado", error_details=REFUSED) + "\n").encode()
     (tmp_path / f"{SERVICE}.log").write_bytes((one * 9 + bad) * (50 * 1024**2 // len(one * 9 + bad)))
-    began = time.perf_counter()
+    began = time.process_time()  # not the clock: what runs beside it is no matter of the log's size
     found = logs(tmp_path).errors(SERVICE)
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     assert 1000 < found.errors < found.lines
     assert took < 1.0, f"{took:.2f} s for {found.lines} lines"
 

@@ -19,7 +19,7 @@ from runbook.model import Effect, Step
 from runbook.settings import WorkersSettings
 from runbook.targets.workers.workers import Replica, Workers
 from runbook.text import text
-from tests.runbook.targets.servers_network import fixed_answer, refused_port, silent_port
+from tests.runbook.targets.servers_network import fixed_answer, free_port, refused_port, silent_port
 
 SERVICE = "servicio-procesamiento-inicial"
 CONFIGURATION = """
@@ -70,7 +70,7 @@ startretries=0
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a running supervisord, short enough for its socket."""
     home = tmp_path_factory.mktemp("sup")
-    configuration, port = home / "supervisord.conf", refused_port()
+    configuration, port = home / "supervisord.conf", free_port()
     user = "user=root" if os.geteuid() == 0 else ""
     configuration.write_text(CONFIGURATION.format(home=home, user=user, port=port, python=sys.executable))
     (home / "port").write_text(str(port))

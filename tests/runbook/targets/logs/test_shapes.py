@@ -103,7 +103,7 @@ def test_other_errors(words: str) -> None:
 
 @pytest.mark.parametrize("words", ["a" * 100_000, "'" * 100_000, "1" * 100_000, "a.b-" * 25_000, '"\\' * 50_000])
 def test_no_text_takes_long(words: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()  # not the clock: what runs beside it is no matter of the text
     shape(words)
     kind_of(words)
-    assert time.perf_counter() - began < 0.25
+    assert time.process_time() - began < 0.25

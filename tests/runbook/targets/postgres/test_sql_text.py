@@ -57,10 +57,10 @@ def test_a_literal_never_shows(literal: str, around: str) -> None:
 
 @pytest.mark.parametrize("part", ["'", '"', "/*", "$a$", "(", "(1,", "((1),", "-+", "E'\\", "|", "\0", "IN (1,", "<"])
 def test_no_statement_takes_long(part: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()  # not the clock: what runs beside it is no matter of the statement
     normalised(part * 20_000)
     list(tokens(part * 20_000))
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_a_long_statement_is_cut() -> None:
