@@ -5,6 +5,7 @@ No return code of a write counts, and no list of a dump: ``pg_restore --list`` e
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import subprocess
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from runbook.targets.s3.downloads import pieces
 from runbook.targets.s3.objects import ObjectStore
 
 Tell = Callable[[int], None]
+#: Bytes that a pipe to a program holds: as much as Linux allows everyone.
+_PIPE = 1 << 20
 
 
 def prove_whole(
@@ -119,6 +122,8 @@ class _Nowhere:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
+        with suppress(OSError):  # a wider pipe is filled and emptied in fewer turns; some systems allow none
+            fcntl.fcntl(self._process.stdin or -1, fcntl.F_SETPIPE_SZ, _PIPE)
 
     def __enter__(self) -> _Nowhere:
         return self

@@ -17,6 +17,7 @@ from procedures.purge.ledger import Batch, Ledger
 from procedures.purge.selection import Rules
 from procedures.purge.tables import Table
 from procedures.purge.throttling import Throttle
+from runbook.errors import ActionError, ProbeError, ProbeFailure
 from runbook.settings import ArchiveSettings, PurgeSettings, StorageSettings
 from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.working import Lost, working
@@ -105,7 +106,19 @@ def _proven(archivist: Archivist, ledger: Ledger, batch: Batch) -> Proven | None
             return proven
     if batch.manifest is None or batch.manifest_key is None:
         return None
-    return archivist.read_back(batch.manifest_key, batch.manifest)
+    try:
+        return archivist.read_back(batch.manifest_key, batch.manifest)
+    except (ActionError, ProbeError) as error:
+        if batch.position or not _is_damage(error):
+            raise  # rows of it are gone from the table: the archive must be mended, row ARCH-02 says how
+        with ledger.connection.transaction():
+            ledger.unproven(ledger.locked(batch))
+    return _proven(archivist, ledger, msgspec.structs.replace(batch, state="PLANNED", manifest=None))
+
+
+def _is_damage(error: ActionError | ProbeError) -> bool:
+    """Whether the object is gone or not what it was, rather than out of reach just now."""
+    return isinstance(error, ActionError) or error.kind is ProbeFailure.ABSENT
 
 
 _stores: dict[bytes, ObjectStore] = {}

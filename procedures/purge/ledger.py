@@ -228,6 +228,15 @@ class Ledger:
             empty=True,
         )
 
+    def unproven(self, batch: Batch) -> None:
+        """What was archived of the batch is gone or damaged, and none of its rows was deleted: it is planned again."""
+        self._rows(
+            "UPDATE {batches} SET state = 'PLANNED', manifest_key = NULL, manifest = NULL "
+            "WHERE run = %(run)s AND name = %(name)s AND number = %(number)s AND position = 0",
+            **_identity(batch),
+            empty=True,
+        )
+
     def progressed(self, batch: Batch, position: int, deleted: int, changed: int) -> None:
         """A chunk of the delete, in the transaction that deletes it."""
         self._rows(

@@ -23,7 +23,7 @@ def _jobs(help: str) -> Callable[[F], F]:
     help=_(
         "Restore a published backup (the newest, or the folder named) into a throwaway cluster of its own version, "
         "compare it with the snapshot that was dumped and with the living database, and write the proof beside it. "
-        "Without --execute it only says what it would take. Exits with 0 proven, 2 not restorable, 3 could not see."
+        "Without --execute it only says what it would take. Exits with 0 proven, 1 refused, 2 not restorable or failed."
     ),
     epilog=_("Example: muses-runbook run restore-test --whole --execute"),
 )

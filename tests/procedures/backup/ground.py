@@ -21,7 +21,7 @@ from procedures.backup.choosing import Chosen
 from procedures.backup.running import BackedUp
 from procedures.backup.sealing import Sealer
 from procedures.backup.unprivileged import unprivileged
-from runbook.settings import BackupSettings, EnvironmentSettings, Secret, StorageSettings
+from runbook.settings import BackupSettings, EnvironmentSettings, Keys, Secret, StorageSettings
 from runbook.site import Site
 from runbook.targets.s3.backups import MANIFEST, Manifest, Proof
 from tests.procedures.purge.filling import fill
@@ -158,6 +158,30 @@ class Ground:
         version: str | None = self.s3.put_object(Bucket=BACKUPS, Key=key, Body=body).get("VersionId")
         return version
 
+    def site_file(self) -> Path:
+        """The site as a file, for commands."""
+        storage, file = self.servers, self.home / "site.toml"
+        file.write_text(f"""
+[site]
+state = "{self.home / "state"}"
+[environments.lab.database]
+port = {self.postgres.port}
+schema = "{SCHEMA}"
+reader = {{ user = "muses_reader", password = {{ file = "{self.postgres.password}" }} }}
+operator = {{ user = "muses_operator", password = {{ file = "{self.postgres.password}" }} }}
+[environments.lab.storage]
+endpoint_url = "{storage.storage.storage_url}"
+backup_bucket = "{BACKUPS}"
+backup_prefix = "{self.prefix}"
+archive_bucket = "muses-archivo"
+reader = {_keys(storage.reader)}
+operator = {_keys(storage.operator)}
+[environments.lab.backup]
+encryption = "none"
+proof = "{self.proofs}"
+""")
+        return file
+
     @contextmanager
     def replica(self) -> Iterator[int]:
         """A second server that follows the first; its port."""
@@ -237,3 +261,11 @@ def furnish(servers: Servers, rows: int = 300, tables: int = TABLES) -> None:
             "SELECT lo_from_bytea(0, convert_to(repeat('ñ', i * 300), 'UTF8')) FROM generate_series(1, %s) AS i",
             [LARGE_OBJECTS],
         )
+
+
+def _keys(keys: Keys) -> str:
+    assert keys.access_key is not None
+    assert keys.secret_key is not None
+    return (
+        f'{{ access_key = {{ file = "{keys.access_key.file}" }}, secret_key = {{ file = "{keys.secret_key.file}" }} }}'
+    )

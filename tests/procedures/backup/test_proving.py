@@ -130,6 +130,18 @@ def another_value(dump: bytes) -> bytes:
     return dump.replace(ROW, ROW.replace(b"e45", b"e54"))
 
 
+def unknown_locale(dump: bytes) -> bytes:
+    assert dump.count(b"'C.UTF-8'") == 1
+    return dump.replace(b"'C.UTF-8'", b"'X.UTF-8'")
+
+
+def test_a_locale_that_this_machine_lacks_is_replaced(ground: Ground) -> None:
+    ground.resealed(ground.backed_up().folder, unknown_locale)
+    found = proving.proven(ground.site, whole=False)
+    assert found.proof.passed
+    assert "Restored with the locale C" in str(found.notes[0])
+
+
 @pytest.mark.parametrize(
     ("damage", "change", "says"),
     [

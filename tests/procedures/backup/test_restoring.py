@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner, Result
 from psycopg import sql
 
 from procedures.backup import restoring
@@ -14,11 +16,12 @@ from procedures.backup.destination import Wanted
 from procedures.backup.restore_recording import RestoreBackupCourse
 from procedures.backup.restoring import Refused
 from procedures.backup.running import Unwatched
+from runbook.commands.run_restore import restore_backup, restore_test
 from runbook.errors import ActionError
 from runbook.model import Outcome, State
 from runbook.text import Text
 from tests.procedures.backup.ground import LARGE_OBJECTS, Ground
-from tests.procedures.backup.test_proving import cut
+from tests.procedures.backup.test_proving import cut, unknown_locale
 from tests.runbook.targets.servers_postgres import DATABASE
 
 COPY = "copia"
@@ -205,3 +208,31 @@ def test_the_password_of_another_user_is_libpqs(ground: Ground, monkeypatch: pyt
     monkeypatch.setenv("PGPASSWORD", ground.postgres.password.read_text())
     (said,) = restoring.look(ground.site, None, ask).objections
     assert str(said).startswith("muses_stranger may not make databases")
+
+
+def test_a_locale_that_is_not_there_is_the_servers_word(ground: Ground) -> None:
+    ground.resealed(ground.backed_up().folder, unknown_locale)
+    before = ground.databases()
+    with pytest.raises(ActionError, match="locale"):
+        restoring.restore(ground.site, None, wanted(ground))
+    assert ground.databases() == before
+
+
+def test_the_commands_are_dry_unless_told(ground: Ground) -> None:
+    made, file = ground.backed_up(), str(ground.site_file())
+    dry = typed(restore_test, made.folder, "--settings", file)
+    assert (dry.return_value, made.folder in dry.stdout) == (0, True)
+    assert ground.written_proofs(made.folder) == []
+    assert typed(restore_test, "--settings", file, "--execute").return_value == 0
+    assert [proof.whole for proof in ground.written_proofs(made.folder)] == [False]
+    to = ("--to", COPY, "--host", str(ground.postgres.home), "--user", "postgres", "--settings", file)
+    assert typed(restore_backup, *to).return_value == 0
+    assert COPY not in ground.databases()
+    assert typed(restore_backup, *to, "--execute").return_value == 0
+    assert COPY in ground.databases()
+    again = typed(restore_backup, *to, "--execute")
+    assert (again.return_value, "nothing is restored over them" in again.stdout) == (1, True)
+
+
+def typed(command: click.Command, *words: str) -> Result:
+    return CliRunner().invoke(command, [*words, "--lang", "en"], standalone_mode=False, catch_exceptions=False)

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from procedures.purge import finishing, outlook, running
@@ -18,6 +19,7 @@ from procedures.purge.watching import Unwatched
 from runbook.errors import ActionError, NotConfigured, RunbookError, SettingsError
 from runbook.settings import Login, Secret
 from runbook.targets.postgres import working
+from runbook.targets.s3.archives import Manifest
 from runbook.text import text
 from tests.procedures.purge.ground import ARCHIVE, Ground
 from tests.procedures.purge.making import (
@@ -192,6 +194,38 @@ class TestLostConnections:
         running.purge(ground.site)
         assert keys(ground.admin) == set()
         assert {run["state"] for run in ground.runs()} == {"DONE"}
+
+
+class TestLostObjects:
+    """An archived batch of which nothing was deleted yet can be archived again; one that is half deleted cannot."""
+
+    def test_gone_before_the_first_delete_it_is_archived_again(self, ground: Ground) -> None:
+        record(ground.admin, "a")
+        stopped(ground, "verified")
+        _lose_objects(ground)
+        assert deleted(running.purge(ground.site)) == {DROPOUTS: 1}
+        (manifest,) = [batch["manifest"] for batch in ground.batches() if batch["manifest"]]
+        (line,) = ground.rows_of(msgspec.convert(manifest, Manifest, strict=False))
+        assert line.split(b"\t")[0] == b"a"
+        assert keys(ground.admin) == set()
+
+    def test_gone_halfway_it_is_an_error_and_the_rest_stays(self, ground: Ground) -> None:
+        for number in range(4):
+            record(ground.admin, f"{number}")
+        site = ground.changed(chunk_rows=2)
+        stopped(ground, "chunk committed", site)
+        _lose_objects(ground)
+        with pytest.raises(RunbookError):
+            running.purge(site)
+        assert len(keys(ground.admin)) == 2
+
+
+def _lose_objects(ground: Ground) -> None:
+    """All rows' objects of the archive vanish, every version; their manifests stay."""
+    listed = ground.s3.list_object_versions(Bucket=ARCHIVE, Prefix=ground.prefix)
+    for version in listed.get("Versions", ()):
+        if version["Key"].endswith(".zst"):
+            ground.s3.delete_object(Bucket=ARCHIVE, Key=version["Key"], VersionId=version["VersionId"])
 
 
 def _break(ground: Ground, *, newest: bool) -> None:
