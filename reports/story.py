@@ -66,7 +66,9 @@ def tell(record: Record, until: datetime, language: Language) -> Story:
 
 def headline(records: Iterable[Record], language: Language) -> Iterator[str]:
     """The run in one sentence or a few: what is open, what could not be read, what was fixed."""
+    records = tuple(records)
     counts = Counter(map(standing, records))
+    done = sum(standing(record) is Standing.FIXED and record.verdict.state is State.OK for record in records)
     plural, total = language.plural, sum(counts.values())
     if counts[Standing.CRITICAL]:
         count = counts[Standing.CRITICAL]
@@ -75,8 +77,10 @@ def headline(records: Iterable[Record], language: Language) -> Iterator[str]:
         yield plural("{count} warning open", "{count} warnings open", counts[Standing.WARNING])
     if counts[Standing.UNKNOWN]:
         yield plural("{count} check not made", "{count} checks not made", counts[Standing.UNKNOWN])
-    if counts[Standing.FIXED]:
-        yield plural("{count} failure fixed and proven", "{count} failures fixed and proven", counts[Standing.FIXED])
+    if fixed := counts[Standing.FIXED] - done:
+        yield plural("{count} failure fixed and proven", "{count} failures fixed and proven", fixed)
+    if done:
+        yield plural("{count} procedure done and proven", "{count} procedures done and proven", done)
     if not any(is_open(s) or s is Standing.FIXED for s in counts):
         yield _all_well(counts, total, language)
 
@@ -135,6 +139,8 @@ class _Teller:
     def _no_cause(self) -> str:
         if standing(self.record) is Standing.UNKNOWN:
             return self.language.word("It could not be read")
+        if self.record.decision is not None and self.record.decision.rule == "--execute":
+            return self.language.say(self.record.decision.reason)
         if not self.record.findings:
             return self.language.word("This row has no list of probable causes")
         known = [f.proof for f in self.record.findings]

@@ -18,7 +18,7 @@ def timeline(started_at: datetime, records: tuple[Record, ...]) -> tuple[Event, 
 
 def _of(record: Record) -> Iterator[Event]:
     verdict = record.verdict
-    if verdict.state in (State.OK, State.SKIPPED):
+    if verdict.state in (State.OK, State.SKIPPED) and not record.actions:
         return
     if record.breached_since is not None and record.breached_since < verdict.judged_at:
         yield Event(at=record.breached_since, kind="breach", what=text("First seen breached"), row=record.row)

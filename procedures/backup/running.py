@@ -139,8 +139,8 @@ def backup(site: Site, *, once_a_day: bool = False, watch: Watch | None = None) 
     """Dump, encrypt, store, read back and publish; what is published has been read back whole.
 
     ``once_a_day``: where the site's day has a verified backup already, that is the answer, whatever the clock did that
-    night. Raises Refused where a guard objects, LockError where another backup works, ActionError for all that fails;
-    then nothing is published, and nothing was taken away.
+    night. Raises Refused where a guard objects, LockError where another backup works, ActionError or ProbeError for all
+    that fails; then nothing is published, and nothing was taken away.
     """
     place = place_of(site)
     with working(place.access, "backup") as connection, closing(store_at(place)) as store:

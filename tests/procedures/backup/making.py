@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 from collections.abc import Callable
 from contextlib import closing
 from functools import cached_property
@@ -159,17 +158,26 @@ class Case:
         return int(row["count"])
 
 
-def survivors() -> set[str]:
-    """The programs that a backup of these tests started and that still run."""
-    found = set()
+def started() -> dict[int, str]:
+    """The programs that a backup of these tests started and that run now, by their numbers."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if MARK.encode() in (process / "environ").read_bytes():
-                words = (process / "cmdline").read_bytes().split(b"\0")
-                found.add(Path(os.fsdecode(words[0])).name)
+                found[int(process.name)] = (process / "exe").resolve().name
         except OSError:
             continue
-    return found - {Path(os.sys.executable).name, "python", "python3", ""}  # type: ignore[attr-defined]
+    return found
+
+
+def survivors() -> set[str]:
+    """The names of those; Python's own processes are the tests' and the children's."""
+    return {name for name in started().values() if not name.startswith("python")}
+
+
+def the_program(name: str) -> int:
+    """The number of the running one of that name."""
+    return next(number for number, called in started().items() if called == name)
 
 
 def adopted(case: Case, source: Case, folder: str, **changes: Any) -> str:

@@ -85,22 +85,20 @@ def test_a_cluster_is_ours_alone_and_goes_with_the_block_that_fails(programs: Pr
     assert not cluster.sockets.exists()
 
 
-def test_what_a_killed_process_left_goes_with_the_next_run(programs: Programs, tmp_path: Path) -> None:
-    with maker(programs, tmp_path) as (process, number):
-        assert sweep(tmp_path) == ()  # it lives
-        process.kill()
-        process.wait()
-        assert runs(number)
-        assert len(sweep(tmp_path)) == 1
-    assert not runs(number)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_ctrl_c_takes_the_cluster_away(programs: Programs, tmp_path: Path) -> None:
-    with maker(programs, tmp_path) as (process, number):
-        process.send_signal(signal.SIGINT)
-        until(lambda: process.poll() is not None, patience=20)
-    assert not runs(number)
+def test_ctrl_c_takes_a_cluster_away_and_the_next_run_what_a_killed_process_left(
+    programs: Programs, tmp_path: Path
+) -> None:
+    with maker(programs, tmp_path) as (dying, left), maker(programs, tmp_path) as (interrupted, ended):
+        assert sweep(tmp_path) == ()  # they live
+        interrupted.send_signal(signal.SIGINT)
+        dying.kill()
+        dying.wait()
+        until(lambda: interrupted.poll() is not None, patience=20)
+        assert not runs(ended)
+        assert runs(left)
+        (folder,) = tmp_path.iterdir()
+        assert sweep(tmp_path) == (folder,)
+    assert not runs(left)
     assert list(tmp_path.iterdir()) == []
 
 

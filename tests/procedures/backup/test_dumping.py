@@ -22,7 +22,7 @@ from runbook.errors import ActionError, RunbookError, SettingsError
 from runbook.site import Site
 from tests.faulty_store import FaultyStore
 from tests.procedures.backup.dying import MARK, Dying
-from tests.procedures.backup.making import COUNTS, DATABASE, ROWS, Case, MakePrograms, survivors
+from tests.procedures.backup.making import COUNTS, DATABASE, ROWS, Case, MakePrograms, survivors, the_program
 from tests.runbook.targets.servers_postgres import until
 from tests.store_faults import calls
 
@@ -62,20 +62,6 @@ def not_published(case: Case, site: Site, says: str, kind: type[RunbookError] = 
     assert kind is not Failed or not case.names()
     case.gone()
     assert case.store.list(f"{case.prefix}.leases/") == ()
-
-
-def the_program(name: str) -> int:
-    """The number of the running program of that name that a backup started."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (
-                MARK.encode() in (process / "environ").read_bytes()
-                and name == os.readlink(process / "exe").rpartition("/")[2]
-            ):
-                return int(process.name)
-        except OSError:
-            continue
-    raise AssertionError(f"no {name} runs")
 
 
 # pg_dump fails -------------------------------------------------------------------------------------------------------

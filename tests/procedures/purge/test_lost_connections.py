@@ -20,7 +20,7 @@ from tests.procedures.purge.purging import PIECE
 from tests.procedures.purge.wire import Where, Wire
 from tests.runbook.targets.servers_postgres import until
 
-SMALL = {"batch_rows": 30, "chunk_rows": 10}
+SMALL = {"batch_rows": 30, "chunk_rows": 20}
 ROWS = 60
 #: Milestones of a batch, which is done over a session of its own.
 OF_A_BATCH = milestones.MILESTONES[milestones.MILESTONES.index("batch claimed") :][:15]

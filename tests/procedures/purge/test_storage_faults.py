@@ -35,7 +35,7 @@ from tests.store_faults import (
     wrong_bytes,
 )
 
-SMALL = {"batch_rows": 30, "chunk_rows": 10}
+SMALL = {"batch_rows": 30, "chunk_rows": 20}
 ROWS = 60
 OBJECT, MANIFEST = "*/rows.copy.zst", "tbae*/manifest.json"
 
