@@ -20,6 +20,8 @@ class Course(ABC):
     """
 
     row: ClassVar[str]
+    #: Whether it changes a target that others may be changing: then it acts alone on this machine.
+    alone: ClassVar[bool] = True
 
     def __init__(self, site: Site, id: str) -> None:
         self.id, self.site, self.began = id, site, datetime.now(UTC)

@@ -43,12 +43,6 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
         return int(self.manifest.server_version.split(".")[0].split(" ")[0])
 
 
-class _More(msgspec.Struct, frozen=True):
-    """What newer manifests say beside the others."""
-
-    snapshot: str = ""
-
-
 def chosen(store: ObjectStore, prefix: str, folder: str | None) -> Chosen:
     """The newest verified backup that says enough to be restored, or the named one. Reads only.
 
@@ -92,7 +86,7 @@ def _read(store: ObjectStore, folder: str) -> Chosen:
     manifest = msgspec.json.decode(body, type=Manifest)
     if manifest.format != 1 or manifest.finished_at.tzinfo is None:
         raise ValueError("not a manifest of a form that is known")
-    return Chosen(folder=folder, manifest=manifest, snapshot=msgspec.json.decode(body, type=_More).snapshot)
+    return Chosen(folder=folder, manifest=manifest, snapshot=manifest.snapshot)
 
 
 def _enough(manifest: Manifest) -> bool:

@@ -33,9 +33,10 @@ _WAITED = b"canceling statement due to statement timeout"
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What the database was when it was dumped: ``tables`` counts the rows of each, as ``schema.table``."""
+    """What was dumped: which transactions it saw (``xmin:xmax:…``), and the rows of each ``schema.table``."""
 
     id: str
+    seen: str
     tables: dict[str, int]
     large_objects: int
 
@@ -80,8 +81,9 @@ def counted(connection: Connection, id: str) -> Snapshot:
     for row in connection.execute(_TABLES).fetchall():
         query = sql.SQL("SELECT count(*) AS rows FROM ONLY {}").format(sql.Identifier(row["schema"], row["name"]))
         tables[f"{row['schema']}.{row['name']}"] = connection.execute(query).fetchall()[0]["rows"]
+    (now,) = connection.execute("SELECT pg_current_snapshot()::text AS seen").fetchall()
     (large,) = connection.execute("SELECT count(*) AS count FROM pg_largeobject_metadata").fetchall()
-    return Snapshot(id=id, tables=tables, large_objects=large["count"])
+    return Snapshot(id=id, seen=now["seen"], tables=tables, large_objects=large["count"])
 
 
 def dump(

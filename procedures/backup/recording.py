@@ -110,6 +110,7 @@ class VerifyCourse(Course):
     """The proof that published backups can be read back whole; changes nothing."""
 
     row = "VERIFY-BACKUP"
+    alone = False
 
     def __init__(self, site: Site, id: str, *, folder: str | None = None) -> None:
         super().__init__(site, id)

@@ -36,6 +36,7 @@ class RestoreTestCourse(Course):
     """A backup restored into a throwaway cluster; changes nothing but that its proof is written beside it."""
 
     row = "RESTORE-TEST"
+    alone = False
 
     def __init__(self, site: Site, id: str, *, folder: str | None = None, whole: bool = False, jobs: int = 1) -> None:
         super().__init__(site, id)

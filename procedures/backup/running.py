@@ -250,6 +250,7 @@ class _Backup:
             compression="zstd",
             encryption=Encrypted(server=facts.encryption, client="age" if self._place.backup.age_recipients else None),
             globals=globals,
+            snapshot=snapshot.seen,
             tables=snapshot.tables,
             large_objects=snapshot.large_objects,
             local_date=self._day,

@@ -84,8 +84,7 @@ def _interrupted(course: Any, board: Any, *, execute: bool) -> bool:
     board.looking()
     try:
         if execute:
-            with acting_on(course.site.environment.name, course.site.state_folder), _journalled(course):
-                course.act(board)
+            _act(course, board)
         else:
             course.look()
     except LockError:
@@ -95,6 +94,15 @@ def _interrupted(course: Any, board: Any, *, execute: bool) -> bool:
     except KeyboardInterrupt:
         return True
     return False
+
+
+def _act(course: Any, board: Any) -> None:
+    """Do it: alone on this machine and in the journal, unless it changes nothing that others might."""
+    if not course.alone:
+        course.act(board)
+        return
+    with acting_on(course.site.environment.name, course.site.state_folder), _journalled(course):
+        course.act(board)
 
 
 @contextmanager

@@ -47,8 +47,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a backup says of itself. ``bytes`` and ``sha256`` are of the object, ``dump_…`` of the plain dump in it.
 
-    ``tables`` counts the rows of each ``schema.table`` in the snapshot that was dumped; ``local_date`` is the day of
-    the site's calendar that the backup is for. Backups of other makers may say less.
+    ``snapshot`` is ``xmin:xmax:…`` of what was dumped, ``tables`` counts the rows of each ``schema.table`` in it;
+    ``local_date`` is the day of the site's calendar that the backup is for. Backups of other makers may say less.
     """
 
     object: str
@@ -67,6 +67,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     compression: str | None = None
     encryption: Encrypted = Encrypted()
     globals: Piece | None = None
+    snapshot: str = ""
     tables: dict[str, int] = {}
     large_objects: int = 0
     local_date: str = ""
