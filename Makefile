@@ -1,11 +1,11 @@
 # Each target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts all soak bench catalogue pins clean
+.PHONY: help setup demo test lint types contracts all soak bench bench-purge bench-backup catalogue pins clean
 
 RUN := .venv/bin
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: ## Set up .venv, the lab's storage server and RabbitMQ
 	@tools/setup
@@ -33,6 +33,12 @@ soak: setup ## The long tests
 
 bench: setup ## Measure what docs/benchmarks.md states
 	$(RUN)/python -m benchmarks
+
+bench-purge: setup ## Measure the purge beside its limit and its peers (20 min)
+	$(RUN)/python -m benchmarks.purge --rows 1500000
+
+bench-backup: setup ## Measure the backup beside what people do (10 min)
+	$(RUN)/python -m benchmarks.backup --rows 3000000
 
 catalogue: setup ## Extract and compile the translations, and say what is missing
 	$(RUN)/python -m reports.catalogue extract

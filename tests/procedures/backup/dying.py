@@ -71,7 +71,8 @@ class Dying:
     def start(self, site: Site, home: Path, *, at: str | None = None, nth: int = 1, small: bool = True) -> None:
         """Have a child back up; it has begun when this returns."""
         self._there.clear()
-        settings, tried = msgspec.Raw(encoded_settings(site.settings)), self.tried and pickle.dumps(self.tried)
+        settings = msgspec.Raw(encoded_settings(site.settings))
+        tried = None if self.tried is None else pickle.dumps(self.tried)
         order = Order(settings=settings, home=str(home), at=at, nth=nth, small=small, tried=tried)
         assert self._process.stdin is not None
         self._process.stdin.write(msgspec.json.encode(order) + b"\n")

@@ -66,6 +66,7 @@ class Case:
         self.servers, self.s3, self.admin, self.home = servers, servers.s3, admin, home
         self.prefix = f"rotos-{next(self._numbers)}/"
         self.site = self.changed()
+        self._bodies: dict[tuple[str, str], bytes] = {}
 
     def changed(
         self,
@@ -113,9 +114,10 @@ class Case:
         """The unfinished uploads' keys, within the prefix."""
         return {one.key.removeprefix(self.prefix) for one in self.store.unfinished_uploads(self.prefix)}
 
-    def published(self) -> dict[str, Manifest]:
+    def published(self, versions: set[Version] | None = None) -> dict[str, Manifest]:
         """The manifests by folder, as they lie there; fails where one was written over."""
-        manifests = [one for one in self.versions() if one.key.endswith("/manifest.json")]
+        found = self.versions() if versions is None else versions
+        manifests = [one for one in found if one.key.endswith("/manifest.json")]
         assert len(manifests) == len({one.key for one in manifests})
         return {
             one.key.removesuffix("manifest.json"): msgspec.json.decode(self.body(one.key, one.version), type=Manifest)
@@ -123,19 +125,23 @@ class Case:
         }
 
     def body(self, key: str, version: str | None = None) -> bytes:
-        """An object's bytes."""
-        named = {"VersionId": version} if version else {}
-        found: bytes = self.s3.get_object(Bucket=BACKUPS, Key=key, **named)["Body"].read()
-        return found
+        """An object's bytes; those of a version are read once, for they never change."""
+        if version is None:
+            found: bytes = self.s3.get_object(Bucket=BACKUPS, Key=key)["Body"].read()
+            return found
+        if (key, version) not in self._bodies:
+            answer = self.s3.get_object(Bucket=BACKUPS, Key=key, VersionId=version)
+            self._bodies[key, version] = answer["Body"].read()
+        return self._bodies[key, version]
 
     def newest_good(self) -> str | None:
         """The newest good backup, as the rows of the runbook see it."""
         newest = looking.backups(self.store, self.prefix).newest_good
         return newest.folder if newest else None
 
-    def check_good(self, folder: str) -> None:
+    def check_good(self, folder: str, manifest: Manifest | None = None) -> None:
         """The backup is whole by its manifest, said here in words of our own."""
-        manifest = self.published()[folder]
+        manifest = manifest or self.published()[folder]
         assert manifest.verified
         assert manifest.tables == COUNTS
         body = self.body(manifest.object, manifest.version)
@@ -201,3 +207,18 @@ def furnish(servers: Servers) -> None:
     with closing(servers.postgres.admin(DATABASE)) as admin:
         admin.execute("GRANT ALL ON SCHEMA public TO muses_owner; SET ROLE muses_owner")
         admin.execute(_FILLED)
+
+
+__all__ = [
+    "BACKUPS",
+    "COUNTS",
+    "DATABASE",
+    "ROWS",
+    "Case",
+    "MakePrograms",
+    "Version",
+    "adopted",
+    "close_stores",
+    "furnish",
+]
+__all__ += ["survivors", "the_program"]

@@ -295,7 +295,7 @@ def test_the_session_that_holds_the_snapshot_ends_in_the_middle(case: Case, at: 
 
 def end_sessions(case: Case, where: str) -> None:
     case.admin.execute(
-        f"SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = '{DATABASE}' AND {where}"  # type: ignore[call-overload]
+        f"SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = '{DATABASE}' AND {where}"
         " AND pid <> pg_backend_pid()"
     )
 

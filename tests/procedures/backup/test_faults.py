@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pyrage
@@ -163,7 +163,10 @@ def test_an_age_encrypted_upload_that_fails_says_what_failed(
     """It fails under the encryption's thread, whose own error says nothing."""
     identity = pyrage.x25519.Identity.generate()
     (case.home / "age").write_text(str(identity))
-    keys = {"age_recipients": (str(identity.to_public()),), "age_identity": Secret(file=case.home / "age")}
+    keys: dict[str, Any] = {
+        "age_recipients": (str(identity.to_public()),),
+        "age_identity": Secret(file=case.home / "age"),
+    }
     faults.inject(deny(), operation="UploadPart", key=DATA, nth=2, times=None)
     not_published(case, case.changed(endpoint=faults.url, **keys), before, earlier, "denies UploadPart")
     assert not case.uploads()
@@ -284,7 +287,6 @@ def mortal() -> Iterator[PostgresServer]:
 @pytest.mark.usefixtures("trusting")
 def test_the_server_dies_in_the_middle(
     backup_servers: Servers,
-    tmp_path: Path,
     case: Case,
     earlier: str,
     before: set[Version],

@@ -172,7 +172,7 @@ def check_left(case: Case, before: set[Version], leaves: set[str]) -> str | None
     assert len(folders) <= 1
     names = {name.rpartition("/")[2] for name in left - parts} | ({"parts"} if parts else set())
     assert names == leaves
-    assert len(case.published()) == 1 + (MANIFEST in leaves)
+    assert len(case.published(now)) == 1 + (MANIFEST in leaves)
     return f"{case.prefix}{folders.pop()}/" if folders else None
 
 
@@ -197,13 +197,14 @@ def check_goes_on(case: Case, before: set[Version], earlier: str, *, left: bool)
         swept = retaining.retain(case.site).swept
     assert bool(swept) >= left
     assert case.uploads() == {FOREIGN_UPLOAD}
-    now, published = case.versions(), case.published()
+    now = case.versions()
+    published = case.published(now)
     assert before | foreign <= now, "what is published, or not ours, was swept"
     assert {earlier, made.folder} <= set(published)
     for one in now - foreign:
         assert f"{one.key.rpartition('/')[0]}/" in published, f"{one.key} was left"
-    for folder in published:
-        case.check_good(folder)
+    for folder, manifest in published.items():
+        case.check_good(folder, manifest)
     assert not hidden(case), "leases and tries of the dead were left"
 
 

@@ -152,7 +152,8 @@ def test_two_backups_at_once(case: Case, monkeypatch: pytest.MonkeyPatch, name: 
 
 @pytest.mark.usefixtures("trusting")
 def test_many_at_once_and_one_comes_through(case: Case) -> None:
-    began, ended = threading.Barrier(4), []
+    began = threading.Barrier(4)
+    ended: list[str | None] = []
 
     def back_up() -> None:
         began.wait(10)
@@ -181,7 +182,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
         class Fixed(datetime):
             @classmethod
-            def now(cls, tz: Any = None) -> datetime:
+            def now(cls, tz: Any = None) -> Any:
                 return fixed.astimezone(tz)
 
         monkeypatch.setattr(running, "datetime", Fixed)

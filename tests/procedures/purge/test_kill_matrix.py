@@ -1,7 +1,7 @@
 """The kill matrix: a purge is killed at every place it passes, and inside its steps; nothing is lost, and it goes on.
 
-Enumerated, not sampled: every milestone at its first, second and last passing here, at each passing there is in
-test_soak.py. The number of cases is in the terminal's summary.
+Enumerated, not sampled: every milestone at its first passing and at one in the middle of the run here, at each passing
+that there is in test_soak.py. The number of cases is in the terminal's summary.
 """
 
 from __future__ import annotations
