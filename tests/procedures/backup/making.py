@@ -183,7 +183,9 @@ def survivors() -> set[str]:
 
 def the_program(name: str) -> int:
     """The number of the running one of that name."""
-    return next(number for number, called in started().items() if called == name)
+    found = [number for number, called in started().items() if called == name]
+    assert found, f"no {name} runs"
+    return found[0]
 
 
 def adopted(case: Case, source: Case, folder: str, **changes: Any) -> str:

@@ -62,7 +62,7 @@ def prove(case: Case, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> It
             reading.prove_whole(store, manifest, place.backup, with_programs)
 
     yield prove
-    gc.collect()  # an error still held its frames
+    gc.collect(1)  # an error still held its frames
     until(lambda: not survivors())
     check_no_threads()
 

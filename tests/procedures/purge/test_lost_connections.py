@@ -27,7 +27,7 @@ OF_A_BATCH = milestones.MILESTONES[milestones.MILESTONES.index("batch claimed") 
 OF_THE_RUN = [name for name in milestones.MILESTONES if name not in OF_A_BATCH]
 #: The session that holds the purge's advisory lock, and the others.
 _HOLDS = "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pg_locks.pid = a.pid)"
-_END = "SELECT pg_terminate_backend(pid, 5000) AS ended FROM pg_stat_activity AS a WHERE application_name = %s AND "
+_END = "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity AS a WHERE application_name = %s AND "
 
 
 @pytest.fixture
@@ -64,10 +64,11 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Callable[[], 
 
 
 def end_sessions(ground: Ground, which: str) -> None:
-    """End them, and wait until they have."""
-    ended = ground.admin.execute(f"{_END} {which}", ["muses-runbook"]).fetchall()  # type: ignore[arg-type]
-    assert ended
-    assert all(row["ended"] for row in ended)
+    """End them, and wait until they are gone."""
+    found = {row["pid"] for row in ground.admin.execute(f"{_END} {which}", ["muses-runbook"]).fetchall()}  # type: ignore[arg-type]
+    assert found
+    there = "SELECT count(*) AS n FROM pg_stat_activity WHERE pid = ANY(%s)"
+    until(lambda: ground.admin.execute(there, [list(found)]).fetchall()[0]["n"] == 0, patience=20)
 
 
 @pytest.mark.parametrize("name", OF_A_BATCH)

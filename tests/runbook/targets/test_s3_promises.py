@@ -165,7 +165,7 @@ def test_a_server_that_says_encrypted_and_is_not_forbids_and_names_the_way_out(
     store.inject(unencrypted(), times=None)
     found = tried_promises(opened(), "tbae/")
     [said] = refusals(found)
-    assert 'encrypt with age (archive.encryption)' in said
+    assert "encrypt with age (archive.encryption)" in said
     age = {"encryption": "age", "age_recipients": ("age1x",), "age_identity": Secret(env="NONE")}
     assert refusals(found, **age) == []
 
