@@ -12,6 +12,7 @@ import json
 import os
 import pickle
 import resource
+import secrets
 import signal
 import subprocess
 import sys
@@ -32,8 +33,11 @@ from runbook.targets.s3.clients import ACTING, connected
 from runbook.targets.s3.promises import Promises
 from tests.procedures.purge.ground import decoded_settings, encoded_settings, site_of
 
+#: Which of the test runs on this machine this one is: no test looks for, or kills, what another run started.
+_RUN = "MUSES_TEST_RUN"
+_THIS = os.environ.get(_RUN) or secrets.token_hex(8)
 #: In the environment of a child and of all programs that it starts: so those are found that outlive it.
-MARK = "MUSES_TEST_BACKUP=here"
+MARK = f"MUSES_TEST_BACKUP={_THIS}"
 PIECE, PART = 8 * 1024, 32 * 1024
 
 
@@ -108,7 +112,8 @@ class Dying:
 def dying_process() -> Iterator[Dying]:
     """The process, ready; it ends with the block."""
     command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]) as run:
+    pipe, here = subprocess.PIPE, Path(__file__).parents[3]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=here, env={**os.environ, _RUN: _THIS}) as run:
         try:
             yield Dying(run)
         finally:

@@ -82,18 +82,12 @@ def not_published(case: Case, site: Site, before: set[Version], earlier: str, sa
 
 PASSING = {
     "503 on the lease": Fails(busy, "PutObject", LEASE),
-    "500 as the upload begins": Fails(fail, "CreateMultipartUpload", DATA),
     "503 on a part": Fails(busy, "UploadPart", DATA, 2),
-    "a part cut": Fails(cut_upload, "UploadPart", DATA, 3),
     "slow parts": Fails(lambda: slow(0.3), "UploadPart", DATA, 2),
-    "an answer of a part lost": Fails(lose_answer, "UploadPart", DATA, 2),
     "CompleteMultipartUpload may answer 200 with an error body": Fails(error_in_200, "CompleteMultipartUpload", DATA),
     "the upload's end not heard of": Fails(lose_answer, "CompleteMultipartUpload", DATA),
-    "500 on the globals": Fails(fail, "PutObject", GLOBALS),
     "the download cut": Fails(cut_download, "GetObject", DATA),
-    "an error for the bytes, once": Fails(error_in_200, "GetObject", DATA),
     "the globals' download cut": Fails(cut_download, "GetObject", GLOBALS),
-    "503 on the manifest": Fails(busy, "PutObject", MANIFEST),
     "the manifest stored, the answer lost": Fails(lose_answer, "PutObject", MANIFEST),
     "the lease cannot be removed": Fails(deny, "DeleteObject", LEASE),
 }

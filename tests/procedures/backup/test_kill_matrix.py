@@ -188,7 +188,7 @@ def check_lease(case: Case, *, held: bool, folder: str | None) -> None:
 
 def check_goes_on(case: Case, before: set[Version], earlier: str, *, left: bool) -> None:
     """The next backup works, the earlier one stays, and the sweep takes the leftovers when they are old, only ours."""
-    made = running.backup(case.site)
+    made = running.backup(case.changed(globals=False))
     assert case.newest_good() == made.folder
     foreign = put_foreign(case)
     with pytest.MonkeyPatch.context() as patch:

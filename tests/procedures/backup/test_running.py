@@ -134,7 +134,7 @@ def test_every_combination_of_encryptions(
 
 
 @pytest.mark.usefixtures("trusting")
-@pytest.mark.parametrize("name", ["locked", "dump halfway", "before the manifest"])
+@pytest.mark.parametrize("name", ["locked", "before the manifest"])
 def test_two_backups_at_once(case: Case, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     refused: list[str] = []
 
@@ -253,7 +253,7 @@ def test_what_is_not_the_day_s_verified_backup_of_this_database(
 
 
 @pytest.mark.usefixtures("trusting")
-@pytest.mark.parametrize("body", [b"", b"{", b'{"format": 1}', b"\xff\xfe"], ids=["empty", "cut", "less", "no text"])
+@pytest.mark.parametrize("body", [b"{", b'{"format": 1}'], ids=["cut", "less"])
 def test_a_manifest_that_cannot_be_read_hinders_no_backup(case: Case, body: bytes) -> None:
     case.s3.put_object(Bucket=BACKUPS, Key=f"{case.prefix}2026-01-01T0330-0000/manifest.json", Body=body)
     assert running.backup(case.site, once_a_day=True).made

@@ -92,7 +92,7 @@ def _records(admin: Connection, table: str, rows: int) -> None:
         [table],
     ).fetchall()
     values = ", ".join(_value(number, **column) for number, column in enumerate(columns))
-    admin.execute(f"INSERT INTO {table} SELECT {values} FROM made WHERE name = '{table}' ORDER BY i")  # type: ignore[arg-type]
+    admin.execute(f"INSERT INTO {table} SELECT {values} FROM made WHERE name = '{table}' ORDER BY i")
 
 
 def _value(number: int, *, name: str, length: int, text: bool, attnotnull: bool) -> str:

@@ -301,7 +301,7 @@ def decoded_settings(text: bytes) -> EnvironmentSettings:
 def _copied(session: Connection, query: str) -> list[bytes]:
     from psycopg import sql
 
-    statement = sql.SQL("COPY ({}) TO STDOUT").format(sql.SQL(query))  # type: ignore[arg-type]
+    statement = sql.SQL("COPY ({}) TO STDOUT").format(sql.SQL(query))
     with session.cursor().copy(statement) as copy:
         return b"".join(map(bytes, copy)).splitlines()
 

@@ -42,7 +42,7 @@ class History:
         self._ground, self._loaded = ground, set[str]()
         admin = ground.admin
         admin.execute(_PINNED)
-        admin.execute(_HISTORY)  # type: ignore[arg-type]
+        admin.execute(_HISTORY)
         for table in TABLES:
             key = _KEYS[table]
             admin.execute(
@@ -143,7 +143,7 @@ class Writer:
         table = self._chance.choice(("tbae001_inscripcion", "tbae002_bajas"))
         column = {"tbae001_inscripcion": "nombre", "tbae002_bajas": "motivo_baja"}[table]
         query = f"UPDATE {table} SET {column} = %s WHERE uuid IN (SELECT uuid FROM {table} ORDER BY random() LIMIT 3)"
-        self._session.execute(query, [f"otro {self._chance.random()}"])  # type: ignore[arg-type]
+        self._session.execute(query, [f"otro {self._chance.random()}"])
 
     def _answer(self) -> None:
         rows = self._session.execute(

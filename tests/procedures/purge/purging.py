@@ -67,7 +67,7 @@ class Purger:
     def start(self, site: Site, home: Path, *, at: str | None = None, nth: int = 1) -> None:
         """Have a child purge; it has begun when this returns."""
         self._there.clear()
-        settings, tried = msgspec.Raw(encoded_settings(site.settings)), self.tried and pickle.dumps(self.tried)
+        settings, tried = msgspec.Raw(encoded_settings(site.settings)), pickle.dumps(self.tried) if self.tried else None
         order = Order(settings=settings, home=str(home), at=at, nth=nth, tried=tried)
         assert self._process.stdin is not None
         self._process.stdin.write(msgspec.json.encode(order) + b"\n")

@@ -33,7 +33,7 @@ from tests.procedures.purge.purging import Purger, small_pieces, tried_once
 from tests.procedures.purge.wire import Where, Wire
 from tests.store_faults import Stage, calls, cut_upload
 
-SMALL = {"batch_rows": 30, "chunk_rows": 20}
+SMALL: dict[str, Any] = {"batch_rows": 30, "chunk_rows": 20}
 ROWS = 60
 #: These are passed once a run; the others once a table, a batch, a chunk or a piece.
 ONCE = (

@@ -6,7 +6,7 @@ with an error that says so, and the next one goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from tests.procedures.purge.purging import PIECE
 from tests.procedures.purge.wire import Where, Wire
 from tests.runbook.targets.servers_postgres import until
 
-SMALL = {"batch_rows": 30, "chunk_rows": 20}
+SMALL: dict[str, Any] = {"batch_rows": 30, "chunk_rows": 20}
 ROWS = 60
 #: Milestones of a batch, which is done over a session of its own.
 OF_A_BATCH = milestones.MILESTONES[milestones.MILESTONES.index("batch claimed") :][:15]
@@ -43,7 +43,7 @@ def site(ground: Ground) -> Site:
 
 
 @pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Callable[[], None]], list[str]]]:
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], None]], list[str]]:
     """Does something, once, when a milestone is reached for the second time, or the only one; tells that it did."""
     monkeypatch.setattr("procedures.purge.archiving._PIECE", PIECE)
 
@@ -65,7 +65,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Callable[[], 
 
 def end_sessions(ground: Ground, which: str) -> None:
     """End them, and wait until they are gone."""
-    found = {row["pid"] for row in ground.admin.execute(f"{_END} {which}", ["muses-runbook"]).fetchall()}  # type: ignore[arg-type]
+    found = {row["pid"] for row in ground.admin.execute(f"{_END} {which}", ["muses-runbook"]).fetchall()}
     assert found
     there = "SELECT count(*) AS n FROM pg_stat_activity WHERE pid = ANY(%s)"
     until(lambda: ground.admin.execute(there, [list(found)]).fetchall()[0]["n"] == 0, patience=20)

@@ -13,6 +13,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from procedures.purge import outlook, running
+from runbook.errors import ActionError
 from tests.procedures.purge.aftermath import Waiting, deleted_so_far
 from tests.procedures.purge.ground import Ground, Servers
 from tests.runbook.targets.servers_postgres import (
@@ -49,7 +50,7 @@ def replica_of(primary: PostgresServer) -> Iterator[Connection]:
     flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     command = [*_unprivileged(), programs / "postgres", "-D", data, *flags]
     with (primary.home / "replica.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, start_new_session=True)
     try:
         until(lambda: _answers(primary.home, port), patience=20)
         with closing(_session(primary.home, port)) as session:
@@ -123,13 +124,13 @@ def test_a_replica_that_keeps_up_is_not_waited_for_and_has_the_same_rows(followe
     followed.invariant(before)
     caught_up(followed)
     for table, lines in followed.tables().items():
-        count = replica.execute(f"SELECT count(*) AS n FROM muses_dev.{table}").fetchall()[0]["n"]  # type: ignore[arg-type]
+        count = replica.execute(f"SELECT count(*) AS n FROM muses_dev.{table}").fetchall()[0]["n"]
         assert count == len(lines)
 
 
 def test_a_purge_at_a_replica_is_refused(followed: Ground, replica: Connection) -> None:
     port = replica.info.port
     site = followed.changed(database={"host": str(followed.postgres.home), "port": port})
-    with pytest.raises(running.ActionError):
+    with pytest.raises(ActionError):
         running.purge(site)
     assert outlook.look(site).objections[0].template.startswith("This server is a standby")

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.procedures.purge.history import History, told, writers
 from tests.procedures.purge.purging import ANY, Purger, small_pieces
 
 SEED = 20261124
-SMALL = {"batch_rows": 30, "chunk_rows": 20}
+SMALL: dict[str, Any] = {"batch_rows": 30, "chunk_rows": 20}
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.soak)])

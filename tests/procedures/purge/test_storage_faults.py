@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -35,7 +35,7 @@ from tests.store_faults import (
     wrong_bytes,
 )
 
-SMALL = {"batch_rows": 30, "chunk_rows": 20}
+SMALL: dict[str, Any] = {"batch_rows": 30, "chunk_rows": 20}
 ROWS = 60
 OBJECT, MANIFEST = "*/rows.copy.zst", "tbae*/manifest.json"
 

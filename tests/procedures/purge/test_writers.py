@@ -190,7 +190,7 @@ def test_a_delete_that_waited_looks_at_the_row_again(
 
     def write() -> None:
         writer.execute("BEGIN")
-        writer.execute(statement, [row])  # type: ignore[arg-type]
+        writer.execute(statement, [row])
 
     once("list loaded", write)
     with ending(ground, writer, how):
