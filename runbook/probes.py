@@ -21,6 +21,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
 import msgspec
 
 from runbook.errors import ProbeError, ProbeFailure
+from runbook.learnt import learnt
 from runbook.model import Reading
 from runbook.redact import masked
 
@@ -148,7 +149,7 @@ class _Slot:
 
     def succeed(self, value: Any, kind: Any) -> None:
         plain = masked(msgspec.to_builtins(value, builtin_types=(datetime, timedelta)))
-        self._value = msgspec.convert(plain, kind) if kind is not Any else plain
+        self._value = msgspec.convert(plain, learnt(kind)) if kind is not Any else plain
         self._finish(value=msgspec.to_builtins(plain))
 
     def fail(self, error: BaseException) -> None:
@@ -205,7 +206,7 @@ def _replayed(record: Mapping[tuple[str, str], Reading], target: str, request: s
         raise ProbeError(target, ProbeFailure.ABSENT, f"the record holds no reading of {request}")
     if reading.error is not None:
         raise ProbeError(target, ProbeFailure(reading.failure or ProbeFailure.BROKEN), reading.error)
-    return msgspec.convert(reading.value, kind)
+    return msgspec.convert(reading.value, learnt(kind))
 
 
 def _note_use(request: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from runbook.errors import ActionError
+from runbook.learnt import learnt
 from runbook.targets.s3.backups import MANIFEST, Manifest, Piece
 from runbook.targets.s3.objects import ObjectStore
 from runbook.text import Text, text
@@ -83,7 +84,7 @@ def _usable(store: ObjectStore, prefix: str) -> Iterator[Chosen]:
 
 def _read(store: ObjectStore, folder: str) -> Chosen:
     body = store.read(f"{folder}{MANIFEST}")
-    manifest = msgspec.json.decode(body, type=Manifest)
+    manifest = msgspec.json.decode(body, type=learnt(Manifest))
     if manifest.format != 1 or manifest.finished_at.tzinfo is None:
         raise ValueError("not a manifest of a form that is known")
     return Chosen(folder=folder, manifest=manifest, snapshot=manifest.snapshot)

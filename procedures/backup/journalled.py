@@ -10,6 +10,7 @@ import msgspec
 
 from procedures.backup.facts import Attempt
 from runbook.journal import Entry, verify
+from runbook.learnt import learnt
 from runbook.text import Text
 
 #: How many of the newest are told.
@@ -32,10 +33,10 @@ def _attempts(entries: list[Entry]) -> Iterator[Attempt]:
 def _attempt(intent: Entry, result: dict[str, Any] | None) -> Attempt:
     outcome = _OUTCOMES.get(result.get("outcome", ""), "failed") if result else None
     given = {"run": intent.run, "began_at": intent.at, "outcome": outcome, "said": _said(result)}
-    return msgspec.convert(given, Attempt)
+    return msgspec.convert(given, learnt(Attempt))
 
 
 def _said(result: dict[str, Any] | None) -> Text | None:
     """Why a row's remedy failed; a procedure keeps that in its report."""
     words = (result or {}).get("result")
-    return msgspec.convert(words, Text) if isinstance(words, dict) else None
+    return msgspec.convert(words, learnt(Text)) if isinstance(words, dict) else None

@@ -16,6 +16,7 @@ from procedures.backup.facts import Backups, Bucket, Guarded, Operating, Proven,
 from procedures.backup.leases import leased_folders
 from procedures.backup.retention import Known
 from runbook.errors import ProbeError, ProbeFailure
+from runbook.learnt import learnt
 from runbook.settings import BackupSettings, StorageSettings
 from runbook.targets.s3 import encryption, promises
 from runbook.targets.s3.backups import MANIFEST, PROOF, Manifest, Object, Proof
@@ -146,7 +147,7 @@ def _proven(store: ObjectStore, item: Object) -> Proven | None:
     if body is None:
         return None
     try:
-        proof = msgspec.json.decode(body, type=Proof)
+        proof = msgspec.json.decode(body, type=learnt(Proof))
         if proof.format != 1 or proof.finished_at.tzinfo is None:
             raise ValueError("it is no proof of a known format")
     except (msgspec.DecodeError, ValueError) as error:
@@ -157,7 +158,7 @@ def _proven(store: ObjectStore, item: Object) -> Proven | None:
 
 def _manifest(body: bytes) -> Manifest:
     """Raises ValueError or msgspec.DecodeError for what is no manifest of a form we know."""
-    manifest = msgspec.json.decode(body, type=Manifest)
+    manifest = msgspec.json.decode(body, type=learnt(Manifest))
     if manifest.format != 1:
         raise ValueError(f"format {manifest.format} is not known")
     if manifest.finished_at.tzinfo is None:

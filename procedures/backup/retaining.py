@@ -13,6 +13,7 @@ from procedures.backup.leases import leased_folders
 from procedures.backup.retention import Circumstances, Known, Retention, decide
 from procedures.backup.running import Place, place_of, store_at, system_identifier
 from runbook.errors import ActionError, RunbookError
+from runbook.learnt import learnt
 from runbook.site import Site
 from runbook.targets.s3.backups import MANIFEST, PROOF, Manifest, Object, Proof
 from runbook.targets.s3.objects import ObjectStore
@@ -90,7 +91,7 @@ def _known(store: ObjectStore, place: Place) -> tuple[list[Known], tuple[str, ..
 
 
 def _one(store: ObjectStore, folder: str, listed: tuple[Object, ...], *, in_use: bool) -> Known:
-    manifest = msgspec.json.decode(store.read(f"{folder}{MANIFEST}"), type=Manifest)
+    manifest = msgspec.json.decode(store.read(f"{folder}{MANIFEST}"), type=learnt(Manifest))
     if manifest.format != 1 or manifest.finished_at.tzinfo is None:
         raise ValueError("not a manifest of a known format")
     return Known(
@@ -107,7 +108,7 @@ def _one(store: ObjectStore, folder: str, listed: tuple[Object, ...], *, in_use:
 def _proofs(store: ObjectStore, folder: str, listed: tuple[Object, ...]) -> Iterator[Proof]:
     for item in listed:
         if item.key.startswith(f"{folder}{PROOF}"):
-            yield msgspec.json.decode(store.read(item.key), type=Proof)
+            yield msgspec.json.decode(store.read(item.key), type=learnt(Proof))
 
 
 def _identifier(place: Place) -> str | None:

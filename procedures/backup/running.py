@@ -18,6 +18,7 @@ from procedures.backup.leases import leased
 from procedures.backup.programs import programs_of
 from procedures.backup.sealing import recipients_of
 from runbook.errors import ActionError, LockError, NotConfigured, RunbookError
+from runbook.learnt import learnt
 from runbook.settings import BackupSettings, StorageSettings
 from runbook.site import Site
 from runbook.targets.postgres.access import Access
@@ -359,7 +360,7 @@ def published(store: ObjectStore, prefix: str) -> Iterator[BackedUp]:
     for item in store.list(prefix):
         if item.key.endswith(f"/{MANIFEST}"):
             try:
-                manifest = msgspec.json.decode(store.read(item.key), type=Manifest)
+                manifest = msgspec.json.decode(store.read(item.key), type=learnt(Manifest))
             except msgspec.DecodeError:
                 continue  # the rows of the runbook tell of it, and retention freezes
             yield BackedUp(folder=item.key.removesuffix(MANIFEST), manifest=manifest, made=False)

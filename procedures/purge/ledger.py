@@ -15,6 +15,7 @@ import msgspec
 from procedures.purge.selection import Rules
 from procedures.purge.tables import Table
 from runbook.errors import LockError
+from runbook.learnt import learnt
 from runbook.targets.s3.archives import Manifest
 from runbook.text import Text, text
 
@@ -298,11 +299,11 @@ class Ledger:
             """,
             run=run,
         )
-        return tuple(msgspec.convert(row, Standing) for row in rows)
+        return tuple(msgspec.convert(row, learnt(Standing)) for row in rows)
 
     def _run(self, condition: LiteralString, **given: Any) -> Run | None:
         rows = self._rows("SELECT id, epoch, state, rules FROM {runs} WHERE " + condition, **given)
-        return msgspec.convert(rows[0], Run) if rows else None
+        return msgspec.convert(rows[0], learnt(Run)) if rows else None
 
     def _rows(self, words: LiteralString, *, empty: bool = False, **given: Any) -> list[dict[str, Any]]:
         cursor = self.connection.execute(self._filled(words), given)
@@ -325,7 +326,7 @@ def _identity(batch: Batch) -> dict[str, Any]:
 
 
 def _batch(row: dict[str, Any]) -> Batch:
-    return msgspec.convert({name: row[name] for name in Batch.__struct_fields__}, Batch, strict=False)
+    return msgspec.convert({name: row[name] for name in Batch.__struct_fields__}, learnt(Batch), strict=False)
 
 
 def _json(value: object) -> str:

@@ -12,6 +12,7 @@ from procedures.purge import tables
 from procedures.purge.selection import Rules, joined, qualifies
 from procedures.purge.tables import RECORD, RESPONSES, ForeignKey, Kind, Table
 from runbook.errors import SettingsError
+from runbook.learnt import learnt
 from runbook.settings import DatabaseSettings, PurgeSettings
 from runbook.targets.postgres.exchange import STATUSES
 from runbook.targets.s3.archives import Column
@@ -289,7 +290,7 @@ def _table(row: dict[str, Any], database: DatabaseSettings) -> Table:
         time=time if time in names else None,
         blocks=row["blocks"],
         bytes=row["bytes"],
-        inbound=tuple(msgspec.convert(key, ForeignKey) for key in row["inbound"]),
+        inbound=tuple(msgspec.convert(key, learnt(ForeignKey)) for key in row["inbound"]),
         triggers=tuple(row["triggers"]),
         rules=tuple(row["rules"]),
         row_security=row["row_security"],

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from runbook.learnt import learnt
 from runbook.targets.postgres.access import APPLICATION, quoted, statement
 from runbook.targets.postgres.connection import Line
 from runbook.targets.postgres.failures import blind
@@ -23,7 +24,7 @@ PREPARED = 0
 
 def sight(reader: Line) -> Sight:
     """Who answers and what it shows us."""
-    return msgspec.convert(reader.row(statement("sight")), Sight)
+    return msgspec.convert(reader.row(statement("sight")), learnt(Sight))
 
 
 def seeing(reader: Line) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def sessions(reader: Line) -> tuple[Session, ...]:
     """All backends, longest transaction first."""
     seeing(reader)
     rows = reader.rows(statement("sessions"), {"application": APPLICATION, "roles": list(own_roles(reader))})
-    return tuple(msgspec.convert({**row, "query": normalised(row["query"])}, Session) for row in rows)
+    return tuple(msgspec.convert({**row, "query": normalised(row["query"])}, learnt(Session)) for row in rows)
 
 
 def blockers(reader: Line) -> tuple[Blocker, ...]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from runbook.errors import ProbeError
+from runbook.learnt import learnt
 from runbook.targets.postgres.access import Access, Identity
 from runbook.targets.postgres.failures import login_failed, out_of_time, query_failed, silent
 
@@ -59,7 +60,7 @@ class Line:
         self, kind: type[T], query: sql.SQL | sql.Composed, parameters: Mapping[str, Any] | None = None
     ) -> tuple[T, ...]:
         """The rows as structs whose fields are the columns."""
-        return tuple(msgspec.convert(row, kind) for row in self.rows(query, parameters))
+        return tuple(msgspec.convert(row, learnt(kind)) for row in self.rows(query, parameters))
 
     def execute(self, query: sql.SQL | sql.Composed, parameters: Mapping[str, Any] | None = None) -> int:
         """Run a statement for its effect on this session only; gives the number of rows it touched."""

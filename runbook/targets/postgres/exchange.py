@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runbook.errors import ProbeError, ProbeFailure
+from runbook.learnt import learnt
 from runbook.targets.postgres.access import Access, statement
 from runbook.targets.postgres.connection import Line
 from runbook.targets.postgres.structs import Batch, ExchangeLatency, StagingTable
@@ -111,7 +112,7 @@ def _batches(reader: Line, table: ExchangeTable, given: dict[str, Any]) -> tuple
 
     moments = {f"{end}_moment": table.moment(sql.Identifier(f"{end}_time")) for end in ("first", "last")}
     rows = reader.rows(statement("batches", **table.names(), **moments), given)
-    return tuple(msgspec.convert({**row, "table": table.name}, Batch) for row in rows)
+    return tuple(msgspec.convert({**row, "table": table.name}, learnt(Batch)) for row in rows)
 
 
 def _staging(reader: Line, table: ExchangeTable, given: dict[str, Any]) -> StagingTable:

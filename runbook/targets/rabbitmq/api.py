@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from runbook.errors import ProbeError, ProbeFailure
+from runbook.learnt import learnt
 from runbook.settings import BrokerSettings, Login
 from runbook.targets.identity import revealed
 from runbook.targets.network import tls_context, unreachable
@@ -103,7 +104,7 @@ class ManagementApi:
         if status != 200:
             raise self._refused(status, body)
         try:
-            return msgspec.json.decode(body, type=kind)
+            return msgspec.json.decode(body, type=learnt(kind))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             said = text("{where} answered something else than RabbitMQ's JSON", where=self.address)
             raise ProbeError(self.target, ProbeFailure.BROKEN, said) from error
@@ -136,7 +137,7 @@ class ManagementApi:
     def _refused(self, status: int, body: bytes) -> ProbeError:
         """The API gives its reason in JSON; what has none is another server, or the plugin is off."""
         try:
-            reason = msgspec.json.decode(body, type=_Refusal).reason
+            reason = msgspec.json.decode(body, type=learnt(_Refusal)).reason
         except (msgspec.DecodeError, UnicodeDecodeError):
             said = text("{where} is no management API of RabbitMQ (HTTP {status})", where=self.address, status=status)
             return ProbeError(self.target, ProbeFailure.BROKEN, said, code=str(status))

@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from runbook.learnt import learnt
+
 MANIFEST = "manifest.json"
 FORMAT = 1
 
@@ -104,7 +106,7 @@ def decoded(body: bytes) -> Manifest:
     found: Any = msgspec.json.decode(body)
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ValueError("not a manifest of a known format")
-    return msgspec.convert(found, Manifest, strict=False)
+    return msgspec.convert(found, learnt(Manifest), strict=False)
 
 
 def table_prefix(prefix: str, database: str, schema: str, table: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from runbook.learnt import learnt
 from runbook.text import Text, text
 
 MANIFEST = "manifest.json"
@@ -167,7 +168,7 @@ def _manifest(client: Any, bucket: str, found: Object) -> Manifest:
     if found.size > _LARGEST:
         raise ValueError(f"{found.size} bytes are no manifest")
     body = client.get_object(Bucket=bucket, Key=found.key)["Body"].read()
-    manifest = msgspec.json.decode(body, type=Manifest)
+    manifest = msgspec.json.decode(body, type=learnt(Manifest))
     if manifest.format != 1:
         raise ValueError(f"format {manifest.format} is not known")
     if manifest.finished_at.tzinfo is None:

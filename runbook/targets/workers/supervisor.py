@@ -21,6 +21,7 @@ import msgspec
 
 from runbook import redact
 from runbook.errors import ProbeError, ProbeFailure
+from runbook.learnt import learnt
 from runbook.targets.network import unreachable
 from runbook.targets.rights import Right
 from runbook.targets.workers.workers import UP, Replica
@@ -122,7 +123,7 @@ class Supervisor:
 
     def _called(self, call: Callable[[Any], Any], kind: type[T]) -> T:
         with self._failures(), self._proxy() as rpc:
-            return msgspec.convert(call(rpc), kind)
+            return msgspec.convert(call(rpc), learnt(kind))
 
     def _proxy(self) -> xmlrpc.client.ServerProxy:
         path = self._url.path if self._url.scheme == "unix" else None

@@ -48,6 +48,7 @@ def test_a_stranger_lacks_all_and_each_has_its_command(
     assert "GRANT muses_owner TO muses_stranger;" in operator
 
 
+@pytest.mark.usefixtures("admin")
 def test_a_reader_that_could_change_something_is_told(make_database: MakeDatabase, postgres: PostgresServer) -> None:
     """The operator in the reader's place: it owns the tables, and ends sessions."""
     powerful = make_database(reader=postgres.login("muses_operator"))
