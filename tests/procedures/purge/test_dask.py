@@ -53,7 +53,15 @@ def site(ground: Ground, cluster: Any) -> Site:
     return ground.changed(executor=cluster.scheduler_address.replace("tcp://", "dask://"), **SMALL)
 
 
-@pytest.mark.parametrize("at", ["exported", "manifest written", "rows deleted, before commit", "chunk committed"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        "exported",
+        "rows deleted, before commit",
+        pytest.param("manifest written", marks=pytest.mark.soak),
+        pytest.param("chunk committed", marks=pytest.mark.soak),
+    ],
+)
 def test_a_worker_is_killed_in_the_middle(at: str, ground: Ground, before: Lines, site: Site, client: Any) -> None:
     mark = ground.home / "killed"
     client.run(die_at, at, mark)
