@@ -16,7 +16,7 @@ from lab.topology import DEAD_LETTERS, QUEUE
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.probes import Readings, reading_through
 from runbook.settings import BrokerSettings, Login, Secret
-from runbook.targets.rabbitmq.broker import Broker, Queue
+from runbook.targets.rabbitmq.broker import Broker
 from tests.runbook.targets.servers_network import fixed_answer, refused_port, silent_port, tls_in_front_of
 from tests.runbook.targets.servers_rabbitmq import RabbitServer, client, until
 
@@ -69,22 +69,29 @@ def publish(channel: pika.adapters.blocking_connection.BlockingChannel, queue: s
         channel.basic_publish("", queue, b"{}", pika.BasicProperties(delivery_mode=2))
 
 
-def with_statistics(target: Broker) -> Queue:
-    """The queue when the API has statistics of it, which it has not in its first second."""
-    until(lambda: target.queues(window=WINDOW)[0].source == "management", patience=15)
-    return target.queues(window=WINDOW)[0]
+def await_statistics(server: RabbitServer, target: Broker) -> None:
+    """Wait until the API has statistics of the queue: it reports when it is awake, and two reports make one."""
+    with client(server.place) as channel:
+
+        def reported_twice() -> bool:
+            channel.basic_get(QUEUE)  # it wakes the queue up, and finds nothing
+            return target.queues(window=WINDOW)[0].source == "management"
+
+        until(reported_twice, patience=15)
 
 
 def test_a_queue_that_grows_says_how_fast_and_from_what(server: RabbitServer, settings: BrokerSettings) -> None:
     with client(server.place) as channel:
+        channel.queue_declare("crece", auto_delete=True)  # its own: the window sees what earlier tests left waiting
         began = time.monotonic()
         for tick in range(1, 61):  # 6 s: 40 messages a second come in, 20 are acknowledged
-            publish(channel, count=4)
+            publish(channel, "crece", 4)
             for _ in range(2):
-                method, _, _ = channel.basic_get(QUEUE)
+                method, _, _ = channel.basic_get("crece")
                 channel.basic_ack(method.delivery_tag)
             time.sleep(max(0.0, began + tick / 10 - time.monotonic()))
-        [queue] = broker(settings).queues(window=WINDOW)
+        [queue] = broker(settings, queues=("crece",)).queues(window=WINDOW)
+        channel.queue_delete("crece")
     assert queue.source == "management"
     assert queue.growth_per_minute is not None
     assert queue.arrival_rate is not None
@@ -234,9 +241,9 @@ def test_a_silent_api_leaves_amqp_its_own_channel(settings: BrokerSettings) -> N
             assert [q.source for q in target.depths()] == ["amqp"]
 
 
-def test_silent_amqp_leaves_the_api_its_own_channel(settings: BrokerSettings) -> None:
+def test_silent_amqp_leaves_the_api_its_own_channel(server: RabbitServer, settings: BrokerSettings) -> None:
+    await_statistics(server, broker(settings))
     with silent_port() as port, reading_through(Readings()):
-        with_statistics(broker(settings))
         target = broker(settings, port=port)
         kind, said, took = failure(target.depths)
         assert (kind, took < 3) == (ProbeFailure.SILENT, True), said
