@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -31,6 +32,10 @@ class Receiver(ThreadingMixIn, UnixStreamServer):
         where = socket_of(service.place)
         where.unlink(missing_ok=True)
         super().__init__(str(where), Notification)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A caller that hung up is a line of the log like any other: the server's own form is a traceback."""
+        self.service.log("ERROR", "No se pudo atender a quien llamó", error_details=repr(sys.exception()))
 
 
 class Notification(BaseHTTPRequestHandler):
