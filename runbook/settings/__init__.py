@@ -1,0 +1,42 @@
+"""The settings of a site as frozen structs: what the site file may say, and its defaults, a module for each table.
+
+Secrets are references and are read only when used.
+"""
+
+from runbook.settings.backup import BackupSettings
+from runbook.settings.broker import BrokerSettings
+from runbook.settings.database import DatabaseSettings
+from runbook.settings.hosts import HostsSettings
+from runbook.settings.logs import LogsSettings
+from runbook.settings.policy import Permission, PolicySettings
+from runbook.settings.purge import Hold, PurgeSettings, ThrottleSettings
+from runbook.settings.schedule import ScheduleSettings
+from runbook.settings.site import EnvironmentSettings, Settings, SiteSettings
+from runbook.settings.storage import ArchiveSettings, StorageSettings
+from runbook.settings.words import Keys, Login, Secret, Size, Strict
+from runbook.settings.workers import WorkersSettings
+
+__all__ = [
+    "ArchiveSettings",
+    "BackupSettings",
+    "BrokerSettings",
+    "DatabaseSettings",
+    "EnvironmentSettings",
+    "Hold",
+    "HostsSettings",
+    "Keys",
+    "Login",
+    "LogsSettings",
+    "Permission",
+    "PolicySettings",
+    "PurgeSettings",
+    "ScheduleSettings",
+    "Secret",
+    "Settings",
+    "SiteSettings",
+    "Size",
+    "StorageSettings",
+    "Strict",
+    "ThrottleSettings",
+    "WorkersSettings",
+]

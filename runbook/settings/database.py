@@ -1,0 +1,33 @@
+"""PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from runbook.settings.words import Login, Strict
+
+
+class DatabaseSettings(Strict, frozen=True, kw_only=True):
+    """PostgreSQL ``sep_muses``."""
+
+    host: str = "127.0.0.1"
+    port: int = 5432
+    name: str = "sep_muses"
+    schema: str = "muses_dev"
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    sslrootcert: Path | None = None
+    reader: Login
+    operator: Login | None = None
+    application_roles: tuple[str, ...] = ("muses_app",)
+    exchange_tables: tuple[str, ...] = (
+        "tbae001_inscripcion",
+        "tbae002_bajas",
+        "tbae005_asistencias",
+        "tbae007_calificaciones",
+    )
+    time_column: str = "fecha_actualizacion"
+    unfinished_statuses: tuple[str, ...] = ("RECIBIDO", "VALIDADO")
+    retention_days: int = 90
+    slow_statement: timedelta = timedelta(milliseconds=50)
