@@ -1,116 +1,150 @@
-"""Indexes that would help the statements seen: only what the planner itself uses and finds cheaper is proposed."""
+"""Indexes that would help the statements seen: the fewest that serve them, each used by the planner and far cheaper."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
-from runbook.targets.postgres.access import statement
 from runbook.targets.postgres.activity import seeing
+from runbook.targets.postgres.candidates import Candidate
 from runbook.targets.postgres.connection import Line
-from runbook.targets.postgres.plannable import plannable
-from runbook.targets.postgres.predicates import Lookups, lookups
+from runbook.targets.postgres.counting import Count, counted
+from runbook.targets.postgres.indexable import Known, Wish, wishes
+from runbook.targets.postgres.planner import plan
+from runbook.targets.postgres.questions import Asked, Counted, asked
+from runbook.targets.postgres.selection import WORTH, Load, Priced, chosen
 from runbook.targets.postgres.structs import IndexProposal
-from runbook.targets.postgres.trials import Answer, Candidate, Trial, trial
+from runbook.targets.postgres.trials import Trial, trial
 from runbook.targets.postgres.workload import unmasked
 from runbook.targets.sql_text import normalised
 
-#: An index is proven when the statement's cost falls at least this many times: less is not worth its upkeep. What
-#: does not even halve it is not worth telling of.
-PROVEN, _WORTH_TELLING = 5.0, 2.0
-#: A longer index must be better by this much: each column costs at every insert.
-_SHORTER_IS_BETTER = 1.1
-_MOST_STATEMENTS, _MOST_CANDIDATES = 10, 6
+#: An index is proven when the statement's cost falls at least this many times: less is not worth its upkeep.
+PROVEN = 5.0
+#: Planner's units below which a call is quick whatever it reads: about 100 pages.
+QUICK = 100.0
+#: One entry written into one index, in the planner's units: a descent to the leaf, and its page to the log.
+ENTRY = 2.0
+#: How fast an index is built, stated for the estimate and cautious: both scans of the table, bytes a second, and
+#: sorting, entries a second.
+SCANNED, SORTED = 100e6, 400e3
+_MOST_STATEMENTS, _MOST_CANDIDATES = 10, 8
+#: A call that gives this many times the rows that the unfinished statuses have looks for other ones.
+_OTHER_STATUS = 20
 
 
-@dataclass(frozen=True)
-class Tables:
-    """The tables that may get an index, and which column lists have one already."""
-
-    facts: dict[str, dict[str, Any]]
-    indexed: dict[int, list[list[str]]]
-
-    def has(self, oid: int, columns: tuple[str, ...], equal: list[str]) -> bool:
-        """Whether a valid index begins with these columns; in any order where all are compared by equality."""
-        for index in self.indexed.get(oid, []):
-            leading = index[: len(columns)]
-            if leading == list(columns) or (set(leading) == set(columns) <= set(equal)):
-                return True
-        return False
-
-
-def proposals(reader: Line, asked: tuple[str, ...]) -> tuple[IndexProposal, ...]:
-    """The best index for each statement and table, the largest saving first; several statements may want the same."""
+def proposals(reader: Line, given: tuple[str, ...]) -> tuple[IndexProposal, ...]:
+    """The smallest set of indexes for these statements, the one that saves most first."""
     seen = seeing(reader)
-    tables = _known(reader)
-    columns = {name: facts["columns"] for name, facts in tables.facts.items()}
-    texts = list(_texts(reader, asked[:_MOST_STATEMENTS]))
-    found: list[IndexProposal] = []
+    count = counted(reader, seen)
+    known = Known.of(reader, count)
+    statements = list(_statements(reader, known, count, given[:_MOST_STATEMENTS]))
     with trial(reader, seen) as planner:
-        for words in dict.fromkeys(texts):
-            question = plannable(words, reader.access.settings.schema) or ""
-            for table, used in lookups(question, columns).items():
-                best = _proposal(reader, planner, (words, question), _candidates(reader, tables, table, used))
-                found += [best] if best else []
-    return tuple(sorted(found, key=lambda proposal: proposal.cost_after - proposal.cost_before))
+        wanted = {one.statement: wishes(known, one)[:_MOST_CANDIDATES] for one in statements}
+        candidates = list(dict.fromkeys(wish.candidate for found in wanted.values() for wish in found))
+        if not candidates:
+            return ()
+        planner.prepare(candidates)
+        return tuple(_chosen(planner, known, statements, candidates, wanted))
+
+
+def _chosen(
+    planner: Trial,
+    known: Known,
+    statements: Sequence[Asked],
+    candidates: Sequence[Candidate],
+    wanted: dict[str, list[Wish]],
+) -> Iterator[IndexProposal]:
+    loads, sizes = _loads(planner, statements, candidates, wanted)
+    priced = _priced(known, statements, candidates, wanted)
+    places = chosen(loads, priced)
+    together = [candidates[place] for place in places]
+    with planner.offered(together) as offer:
+        answers = [
+            offer.cost(one.questions) if offer and load.after else None
+            for one, load in zip(statements, loads, strict=True)
+        ]
+    for number, place in enumerate(places):
+        helped = [
+            (one, load.before, answer.cost)
+            for one, load, answer in zip(statements, loads, answers, strict=True)
+            if answer and number in answer.used and load.before >= WORTH * answer.cost
+        ]
+        if helped:
+            yield _proposal(planner, known, candidates[place], sizes[place], helped)
+
+
+def _priced(
+    known: Known, statements: Sequence[Asked], candidates: Sequence[Candidate], wanted: dict[str, list[Wish]]
+) -> list[Priced]:
+    """Upkeep counts only against calls that were counted: a statement from a log has none to weigh it with."""
+    free = {wish.candidate for one in statements if not one.counted.calls for wish in wanted[one.statement]}
+    return [Priced(one, 0.0 if one in free else ENTRY * known.entries(one) * known.share) for one in candidates]
+
+
+def _loads(
+    planner: Trial, statements: Sequence[Asked], candidates: Sequence[Candidate], wanted: dict[str, list[Wish]]
+) -> tuple[list[Load], dict[int, int]]:
+    """Each statement's cost as things stand and with each candidate alone, and the candidates' sizes."""
+    before = [planner.cost(one.questions) for one in statements]
+    after: list[dict[int, float]] = [{} for _ in statements]
+    sizes: dict[int, int] = {}
+    tables = [{wish.candidate.table for wish in wanted[one.statement]} for one in statements]
+    for place, candidate in enumerate(candidates):
+        with planner.offered([candidate]) as offer:
+            if offer is None:
+                continue
+            (sizes[place],) = offer.bytes
+            for number, one in enumerate(statements):
+                if candidate.table in tables[number] and (before[number] or 0.0) >= QUICK:
+                    answer = offer.cost(one.questions)
+                    if answer and answer.used:
+                        after[number][place] = answer.cost
+    return [
+        Load(float(one.counted.calls or 1), before[number] or 0.0, after[number])
+        for number, one in enumerate(statements)
+    ], sizes
 
 
 def _proposal(
-    reader: Line, planner: Trial, statement: tuple[str, str], candidates: list[Candidate]
-) -> IndexProposal | None:
-    words, question = statement
-    answers = [(candidate, planner.offer(question, candidate)) for candidate in candidates]
-    useful = [(candidate, answer) for candidate, answer in answers if answer and _helps(answer, _WORTH_TELLING)]
-    if not useful:
-        return None
-    candidate, answer = _best(useful)
+    planner: Trial, known: Known, candidate: Candidate, size: int, helped: list[tuple[Asked, float, float]]
+) -> IndexProposal:
+    most, before, after = max(helped, key=lambda one: (one[0].counted.calls or 1) * (one[1] - one[2]))
+    table = known.tables[candidate.table]
     return IndexProposal(
         table=candidate.table,
         table_oid=candidate.table_oid,
         columns=candidate.columns,
+        where=candidate.where and candidate.where.plain(),
         name=candidate.name,
-        statement=normalised(words),
-        cost_before=answer.cost_before,
-        cost_after=answer.cost_after,
-        proven=_helps(answer, PROVEN),
+        statement=normalised(most.statement),
+        serves=tuple(normalised(one.statement) for one, _, _ in helped),
+        cost_before=before,
+        cost_after=after,
+        proven=before >= PROVEN * after,
+        assumed=most.assumed,
         method=planner.method,
-        bytes_estimate=answer.bytes,
+        bytes_estimate=size,
+        build_estimate=timedelta(seconds=2 * table.bytes / SCANNED + table.rows / SORTED),
+        entries_per_hour=3600 * known.entries(candidate) / table.counted_seconds if table.counted_seconds else None,
+        hot_lost=known.hot_lost(candidate),
     )
 
 
-def _helps(answer: Answer, times: float) -> bool:
-    return answer.uses_it and answer.cost_before >= times * answer.cost_after
-
-
-def _best(useful: list[tuple[Candidate, Answer]]) -> tuple[Candidate, Answer]:
-    """The shortest of those that are about as cheap as the cheapest."""
-    limit = min(answer.cost_after for _, answer in useful) * _SHORTER_IS_BETTER
-    near = [(candidate, answer) for candidate, answer in useful if answer.cost_after <= limit]
-    return min(near, key=lambda pair: (len(pair[0].columns), pair[1].cost_after))
-
-
-def _candidates(reader: Line, tables: Tables, table: str, used: Lookups) -> list[Candidate]:
-    facts = tables.facts[table]
-    oid, rows = facts["table_oid"], facts["rows"]
-    parameters = {"schema": reader.access.settings.schema, "table": table, "rows": rows}
-    distinct = {row["column"]: row["values"] for row in reader.rows(statement("distinct_values"), parameters)}
-    lists = [columns for columns in used.candidates(distinct) if not tables.has(oid, columns, used.equal)]
-    return [Candidate(table, oid, rows, columns) for columns in lists[:_MOST_CANDIDATES]]
-
-
-def _known(reader: Line) -> Tables:
-    rows = reader.rows(statement("proposable_tables"), {"schema": reader.access.settings.schema})
-    facts = {row["table"]: row for row in rows}
-    indexed: dict[int, list[list[str]]] = {}
-    oids = [row["table_oid"] for row in rows]
-    for row in reader.rows(statement("indexed_columns"), {"tables": oids}):
-        indexed.setdefault(row["table_oid"], []).append(row["columns"])
-    return Tables(facts, indexed)
-
-
-def _texts(reader: Line, asked: tuple[str, ...]) -> Iterator[str]:
-    """The statements in the order asked, as the server keeps them: what is shown of a statement is masked."""
+def _statements(reader: Line, known: Known, count: Count, given: Iterable[str]) -> Iterator[Asked]:
+    """The statements in the order given, as the server keeps them: what is shown of a statement is masked."""
     kept = unmasked(reader)
-    for given in asked:
-        yield kept.get(given, given)
+    for words in dict.fromkeys(kept.get(one, one) for one in given):
+        numbers = count.statements.get(words, Counted())
+        found = asked(words, reader.access.settings.schema, numbers, known.statuses, known.keys)
+        if found and found.assumed and _refuted(reader, found):
+            found = asked(words, reader.access.settings.schema, numbers, (), known.keys)
+        if found:
+            yield found
+
+
+def _refuted(reader: Line, one: Asked) -> bool:
+    """Whether a call gives far more rows than the unfinished records are: then it looks for others."""
+    with reader.connection.transaction(force_rollback=True):
+        found = plan(reader, one.question)
+    rows = one.counted.rows_a_call
+    return found is not None and rows is not None and rows > _OTHER_STATUS * max(found.rows, 1.0) + 100

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runbook.targets.postgres.access import APPLICATION, Access, quoted, statement
+from runbook.targets.postgres.candidates import OUR_INDEX, create_index_words
 from runbook.targets.postgres.operator import Operator, operating, plain
-from runbook.targets.postgres.trials import OUR_INDEX, create_index_words
 from runbook.text import text
 
 if TYPE_CHECKING:

@@ -117,6 +117,11 @@ def _without_schema(words: Sequence[Token], schema: str) -> Iterator[Token]:
         skip = qualifies
 
 
+def numbered(words: Iterable[Token]) -> str:
+    """The words of a question as one line, its parameters numbered anew."""
+    return _written(words)
+
+
 def _written(words: Iterable[Token]) -> str:
     """One line of SQL; parameters are numbered anew, and ``interval $1`` becomes a cast: only literals may stand so."""
     numbers: dict[str, int] = {}

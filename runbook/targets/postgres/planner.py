@@ -14,9 +14,10 @@ from runbook.targets.postgres.plannable import parameter_count
 
 @dataclass(frozen=True)
 class Plan:
-    """The planner's cost for all rows, and the names of the indexes that it would use."""
+    """The planner's cost for all rows, how many it expects, and the names of the indexes that it would use."""
 
     cost: float
+    rows: float
     indexes: frozenset[str]
 
 
@@ -36,7 +37,7 @@ def plan(reader: Line, question: str, *, sampled: bool = False) -> Plan | None:
         prepare = sql.SQL("PREPARE muses_question AS ") + sql.SQL(question)
         reader.connection.execute(prepare, binary=True)
         (top,) = reader.row(statement("generic_plan", given=given))["QUERY PLAN"]
-        return Plan(top["Plan"]["Total Cost"], frozenset(_indexes(top["Plan"])))
+        return Plan(top["Plan"]["Total Cost"], top["Plan"]["Plan Rows"], frozenset(_indexes(top["Plan"])))
     return None
 
 

@@ -28,12 +28,21 @@ class Lookups:
     equal: list[str] = field(default_factory=list)
     range: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
+    #: Columns that the words themselves hold to some values: ``NOT told``, ``left_at IS NULL``.
+    fixed: list[tuple[str, tuple[int | str | bool, ...]]] = field(default_factory=list)
 
     def add(self, how: str, column: str) -> None:
         """Keep a column; one that is looked up by equality is nothing else besides."""
         kept: list[str] = getattr(self, how)
         if column not in kept:
             kept.append(column)
+
+    def note(self, how: str, column: str) -> None:
+        """Keep a use as :func:`_uses` tells it; what is held to a value is compared by equality, too."""
+        held = {"null": (), "true": (True,), "false": (False,)}.get(how)
+        if held is not None and (column, held) not in self.fixed:
+            self.fixed.append((column, held))
+        self.add(how if held is None else "equal", column)
 
     def candidates(self, distinct: dict[str, float]) -> list[tuple[str, ...]]:
         """The column lists worth asking about, fewest columns first; the most selective column leads."""
@@ -55,8 +64,29 @@ def lookups(statement: str, columns: dict[str, Iterable[str]]) -> dict[str, Look
         asked = [names[qualifier]] if qualifier in names else [] if qualifier else list(has)
         for table in asked:
             if column in has.get(table, ()):
-                found[table].add(how, column)
+                found[table].note(how, column)
     return found
+
+
+def assigned(statement: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(table, columns) of every UPDATE … SET of a statement."""
+    words = list(tokens(statement))
+    for at, word in enumerate(words):
+        chain, after = _chain(words, at + 1 + _says(words, at + 1, "only")) if word.is_word("update") else ([], 0)
+        if chain:
+            start = next((n for n in range(after, min(after + 3, len(words))) if words[n].is_word("set")), None)
+            yield chain[-1], tuple(_set(words, start + 1)) if start is not None else ()
+
+
+def _set(words: Sequence[Token], at: int) -> Iterator[str]:
+    """The names before each = outside parentheses, up to FROM, WHERE or RETURNING."""
+    depth = 0
+    for place in range(at, len(words)):
+        depth += (words[place].text == "(") - (words[place].text == ")")
+        if not depth and words[place].is_word("from", "where", "returning"):
+            return
+        if not depth and words[place].text == "=" and (name := _name(words, place - 1)):
+            yield name
 
 
 def _tables(words: Sequence[Token]) -> Iterator[tuple[str, str]]:
@@ -115,8 +145,12 @@ def _uses(words: Sequence[Token]) -> Iterator[tuple[str, str | None, str]]:
             assigning = False
         if word.text in _COMPARES and not assigning:
             yield from _sides(words, at, _COMPARES[word.text])
-        elif word.is_word("in", "between") or (word.is_word("is") and _says(words, at + 1, "null")):
+        elif word.is_word("in", "between"):
             yield from _left(words, at, "range" if word.is_word("between") else "equal")
+        elif word.is_word("is") and at + 1 < len(words) and words[at + 1].is_word("null", "true", "false"):
+            yield from _left(words, at, words[at + 1].text.lower())
+        elif word.is_word("not"):
+            yield from _denied(words, at + 1)
         elif word.is_word("using") and _says(words, at + 1, "("):
             yield from _joined(words, at + 2)
         elif word.is_word("by") and words[at - 1].is_word("order"):
@@ -138,6 +172,14 @@ def _left(words: Sequence[Token], at: int, how: str) -> Iterator[tuple[str, str 
     chain, after = _chain(words, start)
     if chain and after == at and not _says(words, start - 1, "::"):
         yield how, *_qualified(chain)
+
+
+def _denied(words: Sequence[Token], at: int) -> Iterator[tuple[str, str | None, str]]:
+    """``NOT column``, where nothing is done with the column."""
+    chain, after = _chain(words, at)
+    ends = after >= len(words) or words[after].text == ")" or words[after].is_word("and", "or", *_ENDS_A_LIST)
+    if chain and ends:
+        yield "false", *_qualified(chain)
 
 
 def _joined(words: Sequence[Token], at: int) -> Iterator[tuple[str, str | None, str]]:

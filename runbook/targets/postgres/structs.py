@@ -161,9 +161,12 @@ class TableStats(Noun, frozen=True, kw_only=True):
 
 
 class IndexProposal(Noun, frozen=True, kw_only=True):
-    """An index that the planner used for ``statement`` when it was offered.
+    """An index that the planner used for ``statement`` when it was offered together with the others of its set.
 
-    ``proven`` means that the cost fell at least five times; costs are the planner's, ``method`` says on what.
+    ``where`` says which rows it is for (None: all). ``proven`` means that the cost fell at least five times; costs are
+    the planner's for one call, ``method`` says on what; ``assumed`` are the statuses that were looked for. ``serves``
+    are the shapes of all statements it is for. ``build_estimate`` is by the table's size and a stated rate;
+    ``entries_per_hour`` are written into it; ``hot_lost`` says that updates which touch no index now would.
     """
 
     table: str
@@ -176,11 +179,18 @@ class IndexProposal(Noun, frozen=True, kw_only=True):
     proven: bool
     method: str
     bytes_estimate: int
+    where: dict[str, Any] | None = None
+    serves: tuple[str, ...] = ()
+    assumed: tuple[int, ...] = ()
+    build_estimate: timedelta = timedelta(0)
+    entries_per_hour: float | None = None
+    hot_lost: bool = False
 
     @property
     def arguments(self) -> dict[str, Any]:
         """Arguments of ``create_index``."""
-        return {"table": self.table, "columns": list(self.columns), "name": self.name}
+        given = {"table": self.table, "columns": list(self.columns), "name": self.name}
+        return given | ({"where": self.where} if self.where else {})
 
     @property
     def fingerprint(self) -> dict[str, Any]:

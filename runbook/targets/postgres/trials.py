@@ -1,4 +1,4 @@
-"""Offering the planner an index that does not exist, and comparing what it says.
+"""Offering the planner indexes that do not exist, and comparing what it says.
 
 Two ways to offer it one: HypoPG, which makes the planner believe in an index on the real table; and where that is not
 installed, a sample of the table as a temporary one, with its indexes and fresh statistics, on which the index is built.
@@ -6,13 +6,13 @@ installed, a sample of the table as a temporary one, with its indexes and fresh 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runbook.targets.postgres.access import statement
+from runbook.targets.postgres.candidates import Candidate, create_index_words
 from runbook.targets.postgres.connection import Line
 from runbook.targets.postgres.failures import blind
 from runbook.targets.postgres.planner import askable, plan
@@ -21,48 +21,43 @@ from runbook.text import text
 if TYPE_CHECKING:
     from psycopg import sql
 
-#: What our indexes' names begin with: no other may be dropped by us.
-OUR_INDEX = "ix_muses_"
 _SAMPLE_ROWS = 50_000
-_LONGEST_NAME = 63  # bytes
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """A table of the schema and the columns of an index on it; ``rows`` is the planner's estimate."""
-
-    table: str
-    table_oid: int
-    rows: float
-    columns: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """What the index would be called; a name too long for the server ends in a hash."""
-        name = f"{OUR_INDEX}{self.table}_{'_'.join(self.columns)}"
-        if len(name.encode()) <= _LONGEST_NAME:
-            return name
-        short = name.encode()[: _LONGEST_NAME - 9].decode("utf-8", "ignore")
-        return f"{short}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+#: What the planner is asked on behalf of one call of a statement, and how often the call does it.
+Question = tuple[str, float]
+Questions = tuple[Question, ...]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the planner says of one statement and one candidate; ``uses_it`` is False when it prefers none."""
+    """What a call would cost with the indexes offered, and which of them it uses, by their place in the offer."""
 
-    cost_before: float
-    cost_after: float
-    uses_it: bool
-    bytes: int
+    cost: float
+    used: frozenset[int]
+
+
+class Offer(Protocol):
+    """Indexes that the planner believes in for a while; ``bytes`` are their sizes on the whole table."""
+
+    bytes: tuple[int, ...]
+
+    def cost(self, questions: Questions) -> Answer | None:
+        """What a call costs now; None when the planner cannot be asked."""
 
 
 class Trial(Protocol):
-    """A way to offer the planner an index."""
+    """A way to offer the planner indexes."""
 
     method: str
 
-    def offer(self, question: str, candidate: Candidate) -> Answer | None:
-        """What changes with the index; None when the planner cannot be asked about this statement."""
+    def prepare(self, candidates: Sequence[Candidate]) -> None:
+        """Make ready for these; once, before anything is asked."""
+
+    def cost(self, questions: Questions) -> float | None:
+        """What a call costs as the tables stand; None when the planner cannot be asked."""
+
+    def offered(self, candidates: Sequence[Candidate]) -> AbstractContextManager[Offer | None]:
+        """These indexes as if they were there; None when the server refuses to make one."""
 
 
 @contextmanager
@@ -92,20 +87,28 @@ class HypoPG:
     def __init__(self, reader: Line, schema: str) -> None:
         self._reader, self._schema = reader, schema
 
-    def offer(self, question: str, candidate: Candidate) -> Answer | None:
-        """Costs on the real table; the index's size is HypoPG's estimate."""
-        before = plan(self._reader, question)
-        made = self._made(candidate)
-        if before is None or made is None:
-            return None
-        after = plan(self._reader, question) or before
-        # It outlives the transaction, not the session.
-        self._reader.rows(statement("hypopg_drop", drop=self._called("drop_index")), {"index": made["oid"]})
-        return Answer(before.cost, after.cost, made["name"] in after.indexes, made["bytes"])
+    def prepare(self, candidates: Sequence[Candidate]) -> None:
+        """Nothing: the real tables are there."""
+
+    def cost(self, questions: Questions) -> float | None:
+        """On the real tables."""
+        answer = _asked(self._reader, questions, ())
+        return answer and answer.cost
+
+    @contextmanager
+    def offered(self, candidates: Sequence[Candidate]) -> Iterator[Offer | None]:
+        """On the real tables; the sizes are HypoPG's estimates."""
+        made = [found for candidate in candidates if (found := self._made(candidate)) is not None]
+        try:
+            names, sizes = tuple(one["name"] for one in made), tuple(one["bytes"] for one in made)
+            yield _Believed(self._reader, names, sizes) if len(made) == len(candidates) else None
+        finally:
+            for one in made:  # it outlives the transaction, not the session
+                self._reader.rows(statement("hypopg_drop", drop=self._called("drop_index")), {"index": one["oid"]})
 
     def _made(self, candidate: Candidate) -> dict[str, Any] | None:
         schema = self._reader.access.settings.schema
-        words = create_index_words(None, (schema, candidate.table), candidate.columns)
+        words = create_index_words(None, (schema, candidate.table), candidate.columns, candidate.where)
         names = {name: self._called(name) for name in ("create_index", "relation_size")}
         with askable(self._reader):
             return self._reader.row(
@@ -120,33 +123,41 @@ class HypoPG:
 
 
 class Sample:
-    """Real indexes on temporary copies of a part of each table; each copy is made once."""
+    """Real indexes on temporary copies of a part of each table; each copy is made once.
+
+    A cost on the real tables is scaled by what the index leaves of the cost on the copies. That is cautious: an index
+    saves a larger share of a larger table.
+    """
 
     def __init__(self, reader: Line) -> None:
         self._reader = reader
         self._copied: dict[str, int] = {}
+        self._costs: dict[Questions, tuple[float, float]] = {}
         self.method = ""
 
-    def offer(self, question: str, candidate: Candidate) -> Answer | None:
-        """The cost on the real table, and the share of it that the index leaves on the sample."""
-        real = plan(self._reader, question)
-        rows = self._rows(candidate)
-        self.method = f"sample of {rows} rows"
-        before = plan(self._reader, question, sampled=True)
-        with self._reader.connection.transaction(force_rollback=True):
-            size = self._built(candidate)
-            after = plan(self._reader, question, sampled=True)
-        if real is None or before is None or after is None or size is None:
-            return None
-        share = after.cost / max(before.cost, 1e-9)
-        whole = round(size * candidate.rows / rows)
-        return Answer(real.cost, real.cost * share, candidate.name in after.indexes, whole)
+    def prepare(self, candidates: Sequence[Candidate]) -> None:
+        """Copy a part of each table."""
+        for candidate in candidates:
+            if candidate.table not in self._copied:
+                self._copied[candidate.table] = max(self._copy(candidate), 1)
+        self.method = f"sample of {max(self._copied.values(), default=0)} rows"
 
-    def _rows(self, candidate: Candidate) -> int:
-        """How many rows the table's copy has; at least 1."""
-        if candidate.table not in self._copied:
-            self._copied[candidate.table] = max(self._copy(candidate), 1)
-        return self._copied[candidate.table]
+    def cost(self, questions: Questions) -> float | None:
+        """On the real tables; the copies are asked too, while no index was offered on them yet."""
+        real = _asked(self._reader, questions, ())
+        small = _asked(self._reader, questions, (), sampled=True)
+        if real is None or small is None:
+            return None
+        self._costs[questions] = real.cost, small.cost
+        return real.cost
+
+    @contextmanager
+    def offered(self, candidates: Sequence[Candidate]) -> Iterator[Offer | None]:
+        """On the copies."""
+        with self._reader.connection.transaction(force_rollback=True):
+            made = [size for candidate in candidates if (size := self._built(candidate)) is not None]
+            names = tuple(candidate.name for candidate in candidates)
+            yield _Tried(self._reader, names, tuple(made), self._costs) if len(made) == len(candidates) else None
 
     def _copy(self, candidate: Candidate) -> int:
         from psycopg import sql
@@ -164,25 +175,47 @@ class Sample:
 
     def _built(self, candidate: Candidate) -> int | None:
         with askable(self._reader):
-            table = ("pg_temp", candidate.table)
-            self._reader.execute(create_index_words(candidate.name, table, candidate.columns))
-            return int(self._reader.row(statement("sample_index_size"), {"name": candidate.name})["bytes"])
+            words = create_index_words(candidate.name, ("pg_temp", candidate.table), candidate.columns, candidate.where)
+            self._reader.execute(words)
+            size = int(self._reader.row(statement("sample_index_size"), {"name": candidate.name})["bytes"])
+            return round(size * max(candidate.rows / self._copied[candidate.table], 1.0))
         return None
 
 
-def create_index_words(
-    name: str | None, table: tuple[str, str], columns: tuple[str, ...], *, concurrently: bool = False
-) -> sql.Composed:
-    """The statement that builds an index; without a name the server would choose one."""
-    from psycopg import sql
+@dataclass(frozen=True)
+class _Believed:
+    reader: Line
+    names: tuple[str, ...]
+    bytes: tuple[int, ...]
 
-    return statement(
-        "index",
-        how=sql.SQL("CONCURRENTLY" if concurrently else ""),
-        name=sql.Identifier(name) if name else sql.SQL(""),
-        table=sql.Identifier(*table),
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-    )
+    def cost(self, questions: Questions) -> Answer | None:
+        return _asked(self.reader, questions, self.names)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    reader: Line
+    names: tuple[str, ...]
+    bytes: tuple[int, ...]
+    costs: dict[Questions, tuple[float, float]]
+
+    def cost(self, questions: Questions) -> Answer | None:
+        known = self.costs.get(questions)
+        answer = _asked(self.reader, questions, self.names, sampled=True)
+        if known is None or answer is None:
+            return None
+        real, small = known
+        return Answer(real * min(answer.cost / max(small, 1e-9), 1.0), answer.used)
+
+
+def _asked(reader: Line, questions: Questions, names: tuple[str, ...], *, sampled: bool = False) -> Answer | None:
+    cost, used = 0.0, set[str]()
+    for words, times in questions:
+        found = plan(reader, words, sampled=sampled)
+        if found is None:
+            return None
+        cost, used = cost + found.cost * times, used | found.indexes
+    return Answer(cost, frozenset(place for place, name in enumerate(names) if name in used))
 
 
 def _prove_temporary(reader: Line, seen: dict[str, Any]) -> None:
