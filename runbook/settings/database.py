@@ -10,7 +10,11 @@ from runbook.settings.words import Login, Strict
 
 
 class DatabaseSettings(Strict, frozen=True, kw_only=True):
-    """PostgreSQL ``sep_muses``."""
+    """PostgreSQL ``sep_muses``.
+
+    ``standbys`` are the servers that follow it (``host`` or ``host:port``, the same reader): an index that is used on
+    one of them is used.
+    """
 
     host: str = "127.0.0.1"
     port: int = 5432
@@ -31,3 +35,4 @@ class DatabaseSettings(Strict, frozen=True, kw_only=True):
     unfinished_statuses: tuple[str, ...] = ("RECIBIDO", "VALIDADO")
     retention_days: int = 90
     slow_statement: timedelta = timedelta(milliseconds=50)
+    standbys: tuple[str, ...] = ()

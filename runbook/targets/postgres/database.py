@@ -12,9 +12,10 @@ from runbook.model import Effect
 from runbook.probes import probe
 from runbook.settings import DatabaseSettings
 from runbook.targets.base import Target, operation
-from runbook.targets.postgres import activity, exchange, indexes, operations, rights, workload
+from runbook.targets.postgres import activity, building, exchange, indexes, operations, rights, stored, workload
 from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.connection import Readers
+from runbook.targets.postgres.stored import ForeignKey, IndexUses, StoredIndex
 from runbook.targets.postgres.structs import (
     Batch,
     Blocker,
@@ -160,6 +161,27 @@ class Database(Target):
         with self._connections.reader(_LONG_SECONDS) as reader:
             return indexes.proposals(reader, statements)
 
+    @probe(needs=_TABLES)
+    def foreign_keys(self) -> tuple[ForeignKey, ...]:
+        """The foreign keys of one column on the exchange and core tables, and the index of each if there is one."""
+        with self._connections.reader() as reader:
+            return stored.foreign_keys(reader)
+
+    @probe(needs=_MONITOR)
+    def stored_indexes(self) -> tuple[StoredIndex, ...]:
+        """Every index of the schema, with what it is for, how large it is and how far its build is. Reads only."""
+        with self._connections.reader() as reader:
+            return stored.indexes(reader)
+
+    @probe(needs=_MONITOR, deadline=_LONG)
+    def index_uses(self) -> IndexUses:
+        """How often each index was used on the primary and on the standbys, and since when that is counted.
+
+        Raises ProbeError(BLIND) where a standby follows that ``standbys`` does not name.
+        """
+        with self._connections.reader(_LONG_SECONDS) as reader:
+            return stored.uses(reader)
+
     @probe(deadline=_LONG)
     def rights(self) -> tuple[Right, ...]:
         """What the reader and the operator may do, with the SQL that mends what they may not. Changes nothing."""
@@ -181,15 +203,23 @@ class Database(Target):
 
     @operation(Effect.CHANGE)
     def create_index(
-        self, *, fingerprint: Mapping[str, Any], table: str, columns: Sequence[str], name: str
+        self,
+        *,
+        fingerprint: Mapping[str, Any],
+        table: str,
+        columns: Sequence[str],
+        name: str,
+        where: Mapping[str, Any] | None = None,
+        serves: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Build an index without blocking writers. Refuses where there is an equivalent one by now."""
-        return operations.create_index(self._acting("create_index"), fingerprint, table, columns, name)
+        """Build an index without blocking writers, and time the statements it serves. Refuses an equivalent one."""
+        access = self._acting("create_index")
+        return building.create_index(access, fingerprint, table, columns, name, where, serves)
 
     @operation(Effect.CHANGE)
     def drop_index(self, *, fingerprint: Mapping[str, Any], name: str) -> dict[str, Any]:
         """Drop an index that ``create_index`` made. Refuses any other."""
-        return operations.drop_index(self._acting("drop_index"), fingerprint, name)
+        return building.drop_index(self._acting("drop_index"), fingerprint, name)
 
     @operation(Effect.CHANGE)
     def analyze(self, *, fingerprint: Mapping[str, Any], table: str) -> dict[str, Any]:

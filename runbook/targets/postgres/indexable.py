@@ -76,7 +76,7 @@ class Known:
         without = tuple(ForeignKey(key["table"], key["column"], key["parent"]) for key in keys if not key["index"])
         seconds = max((table.counted_seconds for table in tables.values()), default=0.0)
         share = count.seconds / seconds if count.seconds and seconds else 1.0
-        return cls(tables, without, _unfinished(reader), share)
+        return cls(tables, without, unfinished(reader), share)
 
     def entries(self, candidate: Candidate) -> float:
         """Index entries that would have been written since the statistics began: rows inserted and moved."""
@@ -140,7 +140,7 @@ def _sets(count: Count, columns: dict[str, list[str]]) -> dict[str, frozenset[st
     return {table: frozenset(names) for table, names in found.items()}
 
 
-def _unfinished(reader: Line) -> tuple[int, ...]:
+def unfinished(reader: Line) -> tuple[int, ...]:
     """The numbers of the statuses that are not finished; none where the catalogue cannot be read."""
     from psycopg import sql
 

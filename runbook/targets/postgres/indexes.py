@@ -114,7 +114,7 @@ def _proposal(
         table=candidate.table,
         table_oid=candidate.table_oid,
         columns=candidate.columns,
-        where=candidate.where and candidate.where.plain(),
+        where=candidate.where.plain() if candidate.where else None,
         name=candidate.name,
         statement=normalised(most.statement),
         serves=tuple(normalised(one.statement) for one, _, _ in helped),

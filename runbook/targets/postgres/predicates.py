@@ -6,7 +6,7 @@ proposed; what is misread helps no plan and is not proposed either.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runbook.targets.sql_text import Token, tokens
@@ -54,7 +54,7 @@ class Lookups:
         return sorted(dict.fromkeys(filter(None, lists)), key=len)
 
 
-def lookups(statement: str, columns: dict[str, Iterable[str]]) -> dict[str, Lookups]:
+def lookups(statement: str, columns: Mapping[str, Iterable[str]]) -> dict[str, Lookups]:
     """By table (of those in ``columns``) the columns that the statement compares, joins and sorts by."""
     words = list(tokens(statement))
     names = dict(_tables(words))

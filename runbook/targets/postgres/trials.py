@@ -37,9 +37,11 @@ class Answer:
 
 
 class Offer(Protocol):
-    """Indexes that the planner believes in for a while; ``bytes`` are their sizes on the whole table."""
+    """Indexes that the planner believes in for a while."""
 
-    bytes: tuple[int, ...]
+    @property
+    def bytes(self) -> tuple[int, ...]:
+        """Their sizes on the whole table."""
 
     def cost(self, questions: Questions) -> Answer | None:
         """What a call costs now; None when the planner cannot be asked."""
@@ -93,7 +95,7 @@ class HypoPG:
     def cost(self, questions: Questions) -> float | None:
         """On the real tables."""
         answer = _asked(self._reader, questions, ())
-        return answer and answer.cost
+        return None if answer is None else answer.cost
 
     @contextmanager
     def offered(self, candidates: Sequence[Candidate]) -> Iterator[Offer | None]:

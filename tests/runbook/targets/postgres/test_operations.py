@@ -14,7 +14,7 @@ import pytest
 from runbook.errors import ActionError
 from runbook.model import Effect, Step
 from runbook.settings import Login
-from runbook.targets.postgres import operations as postgres_operations
+from runbook.targets.postgres import building
 from runbook.targets.postgres.database import Database
 from runbook.targets.postgres.structs import Session
 from runbook.text import verbatim
@@ -217,7 +217,7 @@ def test_a_table_that_was_made_anew_since_the_plan_is_refused(database: Database
 def test_an_old_transaction_stops_a_build_and_what_is_left_goes_at_the_next(
     database: Database, postgres: PostgresServer, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_operations, "_LOCK_PATIENCE", "300ms")
+    monkeypatch.setattr(building, "_LOCK_PATIENCE", "300ms")
     with closing(postgres.session()) as session:
         session.execute("BEGIN; LOCK TABLE tbmu002_persona IN ROW EXCLUSIVE MODE")
         with pytest.raises(ActionError) as caught:
@@ -233,7 +233,7 @@ def test_an_old_transaction_stops_a_build_and_what_is_left_goes_at_the_next(
 def test_a_build_succeeds_at_its_second_try(
     database: Database, postgres: PostgresServer, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_operations, "_LOCK_PATIENCE", "700ms")
+    monkeypatch.setattr(building, "_LOCK_PATIENCE", "700ms")
     with closing(postgres.session()) as session:
         session.execute("BEGIN; LOCK TABLE tbmu002_persona IN ROW EXCLUSIVE MODE")
         timer = threading.Timer(1.0, lambda: session.execute("ROLLBACK"))
