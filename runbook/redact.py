@@ -83,6 +83,11 @@ def masked_text(words: str) -> str:
     return _NAMED_PERSON.sub(lambda found: f"{found['before']}‹{found['key'].lower()}›", words)
 
 
+def is_personal(key: str) -> bool:
+    """Whether a key names a datum of a person or a secret: its value is masked whole."""
+    return bool(_PERSONAL_KEY.fullmatch(key) or _SECRET_KEY.fullmatch(key))
+
+
 def masked_words(said: Text) -> Text:
     """The same words with what fills them masked."""
     return msgspec.structs.replace(said, values={name: masked(value) for name, value in said.values.items()})

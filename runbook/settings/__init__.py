@@ -7,7 +7,7 @@ from runbook.settings.backup import BackupSettings
 from runbook.settings.broker import BrokerSettings
 from runbook.settings.database import DatabaseSettings
 from runbook.settings.hosts import HostsSettings
-from runbook.settings.logs import LogsSettings
+from runbook.settings.logs import LogAccess, LogsSettings
 from runbook.settings.policy import Permission, PolicySettings
 from runbook.settings.purge import Hold, PurgeSettings, ThrottleSettings
 from runbook.settings.schedule import ScheduleSettings
@@ -25,6 +25,7 @@ __all__ = [
     "Hold",
     "HostsSettings",
     "Keys",
+    "LogAccess",
     "Login",
     "LogsSettings",
     "Permission",

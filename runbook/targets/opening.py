@@ -31,6 +31,8 @@ def open_target(name: str, site: Site) -> Any:
         return made(name, site)
     more: dict[str, dict[str, Any]] = {
         "database": {"timezone": site.environment.timezone},
+        "logs": {"hosts": site.settings.hosts},
         "storage": {"archive": site.settings.archive},
+        "workers": {"hosts": site.settings.hosts},
     }
     return made(name, getattr(site.settings, name), environment=site.environment.name, **more.get(name, {}))

@@ -1,7 +1,8 @@
-"""The end of log files: found by pattern, read from the back, bounded in bytes."""
+"""The end of log files: found by pattern, read from the back, bounded in bytes, going on in what was rotated away."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -12,16 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runbook.errors import ProbeError, ProbeFailure
+from runbook.targets.logs.compressed import is_compressed, last_of
 from runbook.text import text
 
-_ROTATED = re.compile(r"\.\d+$")
+#: What logrotate appends: a number, or a date and perhaps a time; then the compression's own.
+ROTATED = re.compile(r"(?:\.\d{1,4}|[.-]\d{4}-?\d\d-?\d\d(?:[-_.]?\d{1,10})?)(?:\.(?:gz|zst|xz))?$")
 
 
 @dataclass(frozen=True)
 class Tail:
     """The last lines of one log, oldest first. ``whole`` is False where there is more before them.
 
-    ``size`` is all of it, in bytes; ``modified`` is when the file was written last, by this machine's clock.
+    ``size`` is all of it, in bytes; ``modified`` is when the file was written last, by the clock of its machine.
+    ``stamps`` are the times of the lines where their source keeps them beside, ``name`` is that of a replica.
     """
 
     path: Path
@@ -29,6 +33,13 @@ class Tail:
     whole: bool
     size: int
     modified: datetime
+    stamps: tuple[datetime, ...] = ()
+    name: str = ""
+
+    @property
+    def replica(self) -> str:
+        """What a person calls the log."""
+        return self.name or self.path.stem
 
 
 def matching(target: str, patterns: Iterable[str], setting: str) -> tuple[Path, ...]:
@@ -42,11 +53,17 @@ def matching(target: str, patterns: Iterable[str], setting: str) -> tuple[Path, 
             found |= _named(Path(pattern))
         except OSError as error:
             raise _unseen(target, pattern, setting, error) from error
-    return tuple(sorted(path for path in found if not (_ROTATED.search(path.name) and path.with_suffix("") in found)))
+    return tuple(sorted(path for path in found if base_of(path) not in found))
+
+
+def base_of(path: Path) -> Path | None:
+    """The log that a rotated one was; None where it is not one."""
+    found = ROTATED.search(path.name)
+    return path.with_name(path.name[: found.start()]) if found and found.start() else None
 
 
 def tail(target: str, path: Path, setting: str, *, since: datetime, max_bytes: int) -> Tail:
-    """The end of a log: at most ``max_bytes``, going on in its rotated neighbour ``.1`` where that is as young.
+    """The end of a log: at most ``max_bytes``, going on in its rotated neighbours where they are as young.
 
     A log that was not written since then is not read at all. Raises ProbeError naming the path.
     """
@@ -57,21 +74,38 @@ def tail(target: str, path: Path, setting: str, *, since: datetime, max_bytes: i
         end, whole = _continued(path, since, max_bytes)
     except OSError as error:
         raise _unseen(target, str(path), setting, error) from error
-    lines = end.split(b"\n")[0 if whole else 1 :]  # where there is more before, the first one is cut in its middle
-    return Tail(path, tuple(filter(bytes.strip, lines)), whole, size, modified)
+    return Tail(path, lines_of(end, whole=whole), whole, size, modified)
+
+
+def lines_of(end: bytes, *, whole: bool) -> tuple[bytes, ...]:
+    """The lines of a log's end; where there is more before, the first one is cut in its middle."""
+    return tuple(filter(bytes.strip, end.split(b"\n")[0 if whole else 1 :]))
 
 
 def _continued(path: Path, since: datetime, most: int) -> tuple[bytes, bool]:
     end, whole = _last(path, most)
-    older = path.with_name(f"{path.name}.1")
-    if whole and len(end) < most and older.is_file() and _known(older)[1] >= since:
+    for older in _older(path, since):
+        if not whole or len(end) >= most:
+            return end, False
         before, whole = _last(older, most - len(end))
         end = before + end
     return end, whole
 
 
+def _older(path: Path, since: datetime) -> list[Path]:
+    """The rotated neighbours that are as young, newest first. One that is gone by now went on being rotated."""
+    known: list[tuple[datetime, Path]] = []
+    for neighbour in path.parent.iterdir():
+        if neighbour.name.startswith(path.name) and base_of(neighbour) == path:
+            with contextlib.suppress(OSError):
+                known.append((_known(neighbour)[1], neighbour))
+    return [neighbour for modified, neighbour in sorted(known, reverse=True) if modified >= since]
+
+
 def _last(path: Path, most: int) -> tuple[bytes, bool]:
     """The last bytes of a file, and whether they are all of it."""
+    if is_compressed(path):
+        return last_of(path, most)
     with path.open("rb") as log:
         size = os.fstat(log.fileno()).st_size
         log.seek(max(0, size - most))

@@ -1,13 +1,11 @@
 """The logs of the services and of the database: what went wrong in the last minutes, in groups a person can read.
 
-Reads the end of plain files on this machine; changes nothing.
+Reads the end of files here and on hosts, of journals, containers and log servers; changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,51 +13,39 @@ import msgspec
 
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.probes import probe
-from runbook.redact import masked
-from runbook.settings import LogsSettings
+from runbook.redact import masked_text
+from runbook.settings import HostsSettings, LogsSettings
+from runbook.settings.log_sources import Files, parsed, sources_of
 from runbook.targets.base import Target
 from runbook.targets.logs.files import Tail, matching, tail
-from runbook.targets.logs.records import Entry, entries
-from runbook.targets.logs.shapes import LONGEST, Kind, kind_of, shape
+from runbook.targets.logs.groups import ErrorGroup, ErrorGroups, grouped
 from runbook.targets.logs.slow_log import SlowStatement, slowest
+from runbook.targets.logs.sources import Asked, read, read_all
 from runbook.targets.logs.times import window
 from runbook.targets.rights import Right
 from runbook.text import text
 
-SAMPLES = 3
+__all__ = ["ErrorGroup", "ErrorGroups", "Logs", "ServiceLog", "Usual"]
+
+#: What is usual is told by the same hour of the day before: the load of an office has the form of its day.
+A_DAY, AN_HOUR = timedelta(days=1), timedelta(hours=1)
+#: Several hosts, two commands on each.
+_PATIENCE = timedelta(seconds=9)
+_NO_HOSTS = HostsSettings(addresses=())
 
 
-class ErrorGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """Errors of one shape. ``replicas`` are the logs they stand in, ``sample`` the newest ones, masked.
+class Usual(msgspec.Struct, frozen=True, kw_only=True):
+    """How many errors, and lines in all, a service logged in one hour of yesterday."""
 
-    ``kind`` is ``"database"`` when PostgreSQL refused or could not be reached, ``"message"`` when the record itself
-    is bad.
-    """
-
-    shape: str
-    count: int
-    first: datetime
-    last: datetime
-    replicas: tuple[str, ...]
-    kind: Kind
-    sample: tuple[str, ...]
-
-
-class ErrorGroups(msgspec.Struct, frozen=True, kw_only=True):
-    """A service's errors between ``since`` and ``until``, the most frequent shape first.
-
-    ``last_line_at`` tells a silent log from a healthy one; None where nothing was ever written. ``whole`` is False
-    where the window holds more than may be read: counts are then of its newest part, which ``since`` says.
-    """
-
-    service: str
-    lines: int
     errors: int
+    lines: int
     since: datetime
     until: datetime
-    last_line_at: datetime | None
-    groups: tuple[ErrorGroup, ...]
-    whole: bool = True
+
+    @property
+    def per_minute(self) -> float:
+        """Errors a minute."""
+        return self.errors / ((self.until - self.since) / timedelta(minutes=1))
 
 
 class Logs(Target):
@@ -67,9 +53,12 @@ class Logs(Target):
 
     kind: ClassVar[str] = "logs"
 
-    def __init__(self, name: str, settings: LogsSettings | None, *, environment: str) -> None:
+    def __init__(
+        self, name: str, settings: LogsSettings | None, *, environment: str, hosts: HostsSettings | None = None
+    ) -> None:
         super().__init__(name)
         self._given, self._setting = settings, f"environments.{environment}.logs"
+        self._hosts = hosts or _NO_HOSTS
 
     def errors(self, service: str) -> ErrorGroups:
         """The errors of a service in the last minutes.
@@ -77,6 +66,13 @@ class Logs(Target):
         Raises NotConfigured where the settings name no log of it, ProbeError(ABSENT or DENIED) with the path.
         """
         return self._service(service).errors()
+
+    def usual(self, service: str) -> Usual:
+        """The errors of a service in the same hour of yesterday.
+
+        Raises ProbeError(BLIND) where its logs do not reach back that far, or hold nothing of then.
+        """
+        return self._service(service).usual()
 
     @probe(needs="read access to the database's log", channel="database")
     def slow_statements(self) -> tuple[SlowStatement, ...]:
@@ -96,30 +92,35 @@ class Logs(Target):
             raise ProbeError(self.name, ProbeFailure.BLIND, said)
         return found
 
-    @probe()
+    @probe(deadline=timedelta(seconds=15))
     def rights(self) -> tuple[Right, ...]:
         """Which logs may be read. Reads only."""
-        patterns = {f"{self._setting}.database": self._settings.database} if self._settings.database else {}
+        asked = [(f"{self._setting}.database", pattern) for pattern in self._settings.database]
         for service, named in self._settings.services.items():
-            patterns[f"{self._setting}.services.{service}"] = named
-        return tuple(self._right(setting, pattern) for setting, named in patterns.items() for pattern in named)
+            asked += [(f"{self._setting}.services.{service}", address) for address in named]
+        return tuple(self._right(setting, address) for setting, address in asked)
 
-    def _right(self, setting: str, pattern: str) -> Right:
-        what = text("reads {pattern} ({setting})", pattern=pattern, setting=setting)
+    def _right(self, setting: str, address: str) -> Right:
+        what = text("reads {pattern} ({setting})", pattern=address, setting=setting)
+        source, mend, held = parsed(address), "", True
         try:
-            for path in matching(self.name, (pattern,), setting):
-                with path.open("rb"):
-                    pass
-            held = True
-        except (OSError, ProbeError):
-            held = False
-        return Right(what=what, held=held, mend=f"setfacl -m u:$(id -un):r {pattern}  # or mend {setting}")
+            if isinstance(source, Files):
+                mend = f"setfacl -m u:$(id -un):r {address}  # or mend {setting}"
+                for path in matching(self.name, source.patterns, setting):
+                    with path.open("rb"):
+                        pass
+            else:
+                since, until = window(timedelta(seconds=1))
+                read(source, Asked(self.name, setting, since, until, 4096, self._settings, self._hosts))
+        except (OSError, ProbeError) as error:
+            held, mend = False, mend or masked_text(str(error))
+        return Right(what=what, held=held, mend=mend)
 
     def _service(self, service: str) -> ServiceLog:
         setting = f"{self._setting}.services.{service}"
         if service not in self._settings.services:
             raise NotConfigured(self.name, setting)
-        return ServiceLog(f"{self.name}.{service}", service, self._settings, setting)
+        return ServiceLog(f"{self.name}.{service}", service, self._settings, setting, self._hosts)
 
     def _tail(self, path: Path, setting: str, since: datetime) -> Tail:
         return tail(self.name, path, setting, since=since, max_bytes=self._settings.max_bytes)
@@ -136,77 +137,36 @@ class ServiceLog(Target):
 
     kind: ClassVar[str] = "logs"
 
-    def __init__(self, name: str, service: str, settings: LogsSettings, setting: str) -> None:
+    def __init__(self, name: str, service: str, settings: LogsSettings, setting: str, hosts: HostsSettings) -> None:
         super().__init__(name)
-        self._service, self._settings, self._setting = service, settings, setting
+        self._service, self._settings, self._setting, self._hosts = service, settings, setting, hosts
 
-    @probe(needs="read access to the service's log")
+    @probe(needs="read access to the service's log", deadline=_PATIENCE)
     def errors(self) -> ErrorGroups:
-        """See :meth:`Logs.errors`."""
+        """See :meth:`Logs.errors`. Where one of several sources cannot be read, the others still tell."""
         since, until = window(self._settings.window)
-        paths = matching(self.name, self._settings.services[self._service], self._setting)
+        found, failed = self._read(since, until)
+        unseen = [str(error.said) for error in failed]
+        return grouped(self._service, found, since, until, names=self._settings.correlate, unseen=unseen)
+
+    @probe(needs="read access to the service's log, a day back", deadline=_PATIENCE)
+    def usual(self) -> Usual:
+        """See :meth:`Logs.usual`."""
+        since, until = window(AN_HOUR)
+        since, until = since - A_DAY, until - A_DAY
+        found, failed = self._read(since, until)
+        told = grouped(self._service, found, since, until)
+        if failed or not told.whole or not told.lines:
+            said = text("The logs of {service} do not tell of yesterday's same hour", service=self._service)
+            raise ProbeError(self.name, ProbeFailure.BLIND, said)
+        return Usual(errors=told.errors, lines=told.lines, since=since, until=until)
+
+    def _read(self, since: datetime, until: datetime) -> tuple[list[Tail], list[ProbeError]]:
+        """What its sources hold. Raises ProbeError where none of them can be read."""
         most = self._settings.max_bytes
-        tails = [tail(self.name, path, self._setting, since=since, max_bytes=most) for path in paths]
-        return _grouped(self._service, tails, since, until)
-
-
-@dataclass
-class _Group:
-    """One shape while it is being counted; entries come newest first within a log."""
-
-    kind: Kind
-    first: datetime
-    last: datetime
-    count: int = 0
-    replicas: set[str] = field(default_factory=set)
-    newest: list[Entry] = field(default_factory=list)
-
-    def add(self, entry: Entry, replica: str) -> None:
-        self.count += 1
-        self.first, self.last = min(self.first, entry.at), max(self.last, entry.at)
-        self.replicas.add(replica)
-        if len(self.newest) < SAMPLES or entry.at > self.newest[-1].at:
-            self.newest = sorted((*self.newest, entry), key=lambda e: e.at, reverse=True)[:SAMPLES]
-
-
-def _grouped(service: str, tails: Iterable[Tail], since: datetime, until: datetime) -> ErrorGroups:
-    groups: dict[str, _Group] = {}
-    lines, last, reached = 0, None, since
-    for log in tails:
-        moments = [_count(groups, log, entry) for entry in entries(log, since)]
-        lines += sum(at >= since for at in moments)
-        written = max(moments, default=log.modified if log.size else None)
-        last = max(filter(None, (last, written)), default=None)
-        if not log.whole:
-            reached = max(reached, min(moments, default=since))
-    found = sorted(groups.items(), key=lambda item: -item[1].count)
-    return ErrorGroups(
-        service=service,
-        lines=lines,
-        errors=sum(group.count for group in groups.values()),
-        since=reached,
-        until=until,
-        last_line_at=last,
-        groups=tuple(_told(form, group) for form, group in found),
-        whole=reached == since,
-    )
-
-
-def _count(groups: dict[str, _Group], log: Tail, entry: Entry) -> datetime:
-    if entry.error:
-        form = shape(entry.error)
-        group = groups.get(form) or groups.setdefault(form, _Group(kind_of(entry.error), entry.at, entry.at))
-        group.add(entry, log.path.stem)
-    return entry.at
-
-
-def _told(form: str, group: _Group) -> ErrorGroup:
-    return ErrorGroup(
-        shape=masked(form),
-        count=group.count,
-        first=group.first,
-        last=group.last,
-        replicas=tuple(sorted(group.replicas)),
-        kind=group.kind,
-        sample=tuple(entry.sample[:LONGEST] for entry in group.newest),
-    )
+        asked = Asked(self.name, self._setting, since, until, most, self._settings, self._hosts)
+        sources = sources_of(self._settings.services[self._service])
+        found, failed = read_all(sources, asked)
+        if failed and len(failed) == len(sources):
+            raise failed[0]
+        return found, failed

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
 
 from runbook.redact import masked
+from runbook.targets.logs.correlation import fields_of
 from runbook.targets.logs.files import Tail
 from runbook.targets.logs.times import Clock
 
@@ -20,18 +23,36 @@ _TRACEBACK = "Traceback (most recent call last)"
 
 
 class Line(msgspec.Struct, frozen=True):
-    """What SEP-MUSES' services write into each JSON line, as far as it is read for every one."""
+    """What SEP-MUSES' services write into each JSON line, and what log frameworks call the same."""
 
     timestamp: str | None = None
     level: str | None = None
+    at: str | None = msgspec.field(default=None, name="@timestamp")
+    time: Any = None
+    severity: Any = None
+
+    @property
+    def when(self) -> str:
+        """Its time as it is written; empty where it has none."""
+        return self.timestamp or self.at or (self.time if isinstance(self.time, str) else "")
+
+    @property
+    def is_error(self) -> bool:
+        """Whether its level is one of an error."""
+        level = self.level or (self.severity if isinstance(self.severity, str) else "")
+        return level.upper() in _LEVELS
 
 
 class Entry(NamedTuple):
-    """One line, or one traceback, at its time; ``error`` is what an error says, in clear: never to be kept."""
+    """One line, or one traceback, at its time; ``error`` is what an error says, in clear: never to be kept.
+
+    ``fields`` are those by which records are recognised as one lot.
+    """
 
     at: datetime
     error: str = ""
     record: dict[str, Any] | None = None
+    fields: Mapping[str, str] = MappingProxyType({})
 
     @property
     def sample(self) -> str:
@@ -39,30 +60,41 @@ class Entry(NamedTuple):
         return _said(self.record, _masked) if self.record else _masked(self.error)
 
 
+#: A line without a time of its own, and the time its source has for it.
+Loose = tuple[str, datetime | None]
+
 _read_line = msgspec.json.Decoder(Line).decode
 _read_whole = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def entries(tail: Tail, since: datetime) -> Iterator[Entry]:
+def entries(tail: Tail, since: datetime, names: tuple[str, ...] = ()) -> Iterator[Entry]:
     """The entries since then, newest first, and the first older one, which says that the tail reaches back that far.
 
-    Text without a time of its own belongs to the line before it.
+    Text without a time of its own belongs to the line before it. ``names`` are the fields to be told of each record.
     """
     clock = Clock(tail.modified)
-    loose: list[str] = []
-    for raw in reversed(tail.lines):
+    loose: list[Loose] = []
+    for raw, stamp in _newest_first(tail):
         words, line = _understood(raw)
-        at = clock.read((line.timestamp or "") if line else words[:64])
+        at = clock.read(line.when if line else words[:64])
+        if line is not None or (stamp is not None and stamp < since):
+            at = at or stamp
         if at is None:
-            loose.append(words)
+            loose.append((words, stamp))
             continue
         if at < since:
+            yield from _of_text([one for one in loose[::-1] if one[1]], at)
             yield Entry(at)
             return
         yield from _of_text(loose[::-1], at)
         loose.clear()
-        yield _entry(at, words, line)
+        yield _entry(at, words, line, names)
     yield from _of_text(loose[::-1], tail.modified)
+
+
+def _newest_first(tail: Tail) -> Iterator[tuple[bytes, datetime | None]]:
+    stamps = reversed(tail.stamps) if tail.stamps else itertools.repeat(None)
+    return zip(reversed(tail.lines), stamps, strict=False)
 
 
 def _understood(raw: bytes) -> tuple[str, Line | None]:
@@ -76,18 +108,19 @@ def _understood(raw: bytes) -> tuple[str, Line | None]:
         return words, None
 
 
-def _entry(at: datetime, words: str, line: Line | None) -> Entry:
+def _entry(at: datetime, words: str, line: Line | None, names: tuple[str, ...]) -> Entry:
     if line is None:
         return Entry(at, words if _SHOUTS.search(words) else "")
-    if (line.level or "").upper() not in _LEVELS:
+    if not line.is_error and not names:
         return Entry(at)
     record = _read_whole(words)
-    return Entry(at, _said(record), record)
+    fields = fields_of(record, names)
+    return Entry(at, _said(record), record, fields) if line.is_error else Entry(at, fields=fields)
 
 
 def _said(record: dict[str, Any], shown: Callable[[Any], str] = str) -> str:
     """What the record says: its message, and what the driver said where the service passed that on."""
-    parts = (record.get("message"), record.get("error_details") or record.get("exception"))
+    parts = (record.get("message") or record.get("msg"), record.get("error_details") or record.get("exception"))
     return " — ".join(shown(part) for part in parts if part) or "‹no message›"
 
 
@@ -96,10 +129,11 @@ def _masked(part: Any) -> str:
     return str(masked(part[:_MASKED] if isinstance(part, str) else part))
 
 
-def _of_text(lines: list[str], at: datetime) -> Iterator[Entry]:
+def _of_text(lines: list[Loose], before: datetime) -> Iterator[Entry]:
     """Lines without a time: a traceback counts as the one error at its end."""
     inside = False
-    for words in lines:
+    for words, stamp in lines:
+        at = stamp or before
         if _TRACEBACK in words:
             inside = True
         elif inside and not words.startswith((" ", "\t")):
