@@ -104,11 +104,11 @@ def _of_url(address: str) -> Source:
         case "ssh", "":
             return HostFiles(_needed(url.netloc, "a host"), _needed(unquote(url.path), "an absolute path"))
         case "journald", "":
-            return Journal(url.netloc, tuple(value for name, value in parse_qsl(url.query) if _is(name, "unit")))
+            return Journal(url.netloc, tuple(value for _, value in _filters(url.query, "unit")))
         case "docker", "":
-            return Docker(unquote(url.path) or _SOCKET, _filters(url.query))
+            return Docker(unquote(url.path) or _SOCKET, _filters(url.query, "name", "label"))
         case "docker", "http" | "https":
-            return Docker(server, _filters(url.query))
+            return Docker(server, _filters(url.query, "name", "label"))
         case "k8s", "":
             return Pods("", _needed(url.netloc, "a namespace"), _one(options, "selector"))
         case "k8s", "http" | "https":
@@ -123,17 +123,14 @@ def _of_url(address: str) -> Source:
     raise ValueError("its scheme is unknown")
 
 
-def _filters(query: str) -> tuple[tuple[str, str], ...]:
-    found = tuple((name, value) for name, value in parse_qsl(query) if _is(name, "name", "label"))
+def _filters(query: str, *known: str) -> tuple[tuple[str, str], ...]:
+    found = tuple(parse_qsl(query))
+    for name, _ in found:
+        if name not in known:
+            raise ValueError(f"{name}= is unknown")
     if not found:
-        raise ValueError("name= or label= is missing")
+        raise ValueError(f"{'= or '.join(known)}= is missing")
     return found
-
-
-def _is(name: str, *known: str) -> bool:
-    if name not in known:
-        raise ValueError(f"{name}= is unknown")
-    return True
 
 
 def _one(options: dict[str, str], name: str) -> str:

@@ -83,12 +83,13 @@ def lines_of(end: bytes, *, whole: bool) -> tuple[bytes, ...]:
 
 
 def _continued(path: Path, since: datetime, most: int) -> tuple[bytes, bool]:
+    """The end of a log and its rotated neighbours; a line break before it says that no line is cut there."""
     end, whole = _last(path, most)
     for older in _older(path, since):
         if not whole or len(end) >= most:
-            return end, False
+            return (b"\n" if whole else b"") + end, False
         before, whole = _last(older, most - len(end))
-        end = before + end
+        end = before + end if before or whole else b"\n" + end
     return end, whole
 
 

@@ -141,7 +141,7 @@ def _tail(
     end, whole = b"", True
     for piece in pieces:
         content = brought[piece.file.path]
-        end = (content or b"") + end
+        end = b"\n" + end if content is None else content + end
         whole = whole and content is not None and len(content) < piece.most
     end, whole = end[-asked.most :], whole and len(end) <= asked.most
     name = f"{host_name(address)}:{PurePosixPath(newest.base).stem}"

@@ -183,7 +183,7 @@ class TestElastic:
         said = hit(**{"@timestamp": stamp(5), "level": "ERROR", "message": "Rechazado XEXX990231HDFXXX09"})
         with answering(lambda _: (200, found_of(said))) as server:
             found = logs(f"es+http://{server.netloc}/muses-*").errors(SERVICE)
-        assert "XEXX990231" not in json.dumps(found.groups[0].sample + (found.groups[0].shape,))
+        assert "XEXX990231" not in json.dumps((*found.groups[0].sample, found.groups[0].shape))
 
 
 class TestSeveralSources:
