@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from runbook.errors import RunbookError
-from runbook.model import Choice, Decision, Record, Run
+from runbook.errors import ActionError, RunbookError
+from runbook.model import Action, Choice, Decision, Measure, Outcome, Record, Run, State, Step, Verdict
 from runbook.site import Site
-from runbook.text import text
+from runbook.text import Text, text
 from runbook.timeline import timeline
 
 
@@ -42,6 +42,29 @@ class Course(ABC):
     def outcome(self) -> dict[str, Any]:
         """What the journal keeps of it (JSON values)."""
         return {}
+
+    def judged(self, state: State, said: Text, measures: tuple[Measure, ...] = ()) -> Verdict:
+        """A verdict on what was there when it began."""
+        return Verdict(state=state, summary=said, measures=measures, judged_at=self.began)
+
+    def unseen(self, otherwise: Text) -> Verdict:
+        """Nothing was seen: what ended it says why, ``otherwise`` where nothing did."""
+        return self.judged(State.UNKNOWN, self.failure.said if self.failure else otherwise)
+
+    def action(self, step: Step, done: Text | None) -> Action:
+        """What became of its one step: ``done`` tells of it, None where it was not done."""
+        return Action(
+            step=step,
+            outcome=self._missed() if done is None else Outcome.DONE,
+            started_at=self.began,
+            took=datetime.now(UTC) - self.began,
+            result=done or (self.failure.said if self.failure else None),
+        )
+
+    def _missed(self) -> Outcome:
+        if isinstance(self.failure, ActionError) and self.failure.refused:
+            return Outcome.REFUSED
+        return Outcome.FAILED if self.failure else Outcome.NOT_RUN
 
     def run(self, *, execute: bool, interrupted: bool = False) -> Run:
         """The run with its one record, as far as the procedure came."""

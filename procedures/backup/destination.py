@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from procedures.backup import roles
-from procedures.backup.running import Place
+from procedures.backup.places import Place
 from procedures.backup.sources import Source
 from runbook.errors import ActionError, NotConfigured
 from runbook.settings import DatabaseSettings, Login
@@ -111,12 +111,12 @@ def _objections(connection: Connection, to: Destination, wanted: Wanted, source:
         yield text("{database} is no name for a database of its own", database=wanted.to)
     if server["replica"]:
         yield text("{where} is a replica: nothing can be restored there", where=to.where)
-    if server["major"] < source.backup.major:
+    if server["major"] < source.backup.manifest.major:
         yield text(
             "{where} is PostgreSQL {found}; a dump of {major} is not restored into an older one",
             where=to.where,
             found=server["major"],
-            major=source.backup.major,
+            major=source.backup.manifest.major,
         )
     yield from _of_database(connection, to, wanted, server)
     yield from _of_roles(connection, wanted, source, server)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import msgspec
 
 from procedures.backup.programs import Failed, Programs, environment, failed
 from procedures.backup.sealing import Sealer
+from procedures.backup.watching import Tell, ignored
 from runbook.errors import ActionError
 from runbook.settings import BackupSettings
 from runbook.targets.postgres.access import Access
@@ -92,7 +93,7 @@ def dump(
     settings: BackupSettings,
     snapshot: str,
     upload: Uploading,
-    tell: Callable[[int], None],
+    tell: Tell,
 ) -> Dumped:
     """``pg_dump`` of the snapshot into the upload, which is left to the caller to complete. ``tell`` hears of bytes.
 
@@ -114,11 +115,11 @@ def dump_globals(programs: Programs, access: Access, settings: BackupSettings, u
     arguments = [programs.path("pg_dumpall"), "--globals-only", "--no-password", f"--database={access.settings.name}"]
     if not settings.role_passwords:
         arguments.append("--no-role-passwords")
-    return _streamed(tuple(arguments), access, settings, upload, lambda _: None)
+    return _streamed(tuple(arguments), access, settings, upload, ignored)
 
 
 def _streamed(
-    arguments: tuple[str, ...], access: Access, settings: BackupSettings, upload: Uploading, tell: Callable[[int], None]
+    arguments: tuple[str, ...], access: Access, settings: BackupSettings, upload: Uploading, tell: Tell
 ) -> Dumped:
     name = arguments[0].rpartition("/")[2]
     sealer = Sealer(settings, upload.write)

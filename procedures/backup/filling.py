@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from procedures.backup.pouring import Restore, Tell, pour, restoring, variables_of
+from procedures.backup.pouring import Restore, pour, restoring, variables_of
 from procedures.backup.sources import Source, listed
+from procedures.backup.watching import Tell
 from runbook.targets.postgres.access import Access
 
 #: So many objects are restored in one transaction; beyond it the server's table of locks would be as large as a cache.
@@ -73,18 +74,3 @@ class Filling:
             (*fixed, *self.options, *options),
             variables_of(self.access, **self.variables, **variables),
         )
-
-
-def telling(moved: Callable[[int], None], every: int, look: Callable[[], None]) -> Tell:
-    """Adds up what is read for who watches; ``look`` is called after ``every`` bytes, and may raise."""
-    done = looked = 0
-
-    def tell(bytes: int) -> None:
-        nonlocal done, looked
-        done += bytes
-        moved(done)
-        if done - looked >= every:
-            looked = done
-            look()
-
-    return tell

@@ -16,10 +16,9 @@ from procedures.backup.facts import Backups, Bucket, Guarded, Operating, Proven,
 from procedures.backup.leases import leased_folders
 from procedures.backup.retention import Known
 from runbook.errors import ProbeError, ProbeFailure
-from runbook.learnt import learnt
 from runbook.settings import BackupSettings, StorageSettings
 from runbook.targets.s3 import encryption, promises
-from runbook.targets.s3.backups import MANIFEST, PROOF, Manifest, Object, Proof
+from runbook.targets.s3.backups import LARGEST, MANIFEST, PROOF, Object, decoded_manifest, decoded_proof
 from runbook.targets.s3.clients import PROBING, connected, where
 from runbook.targets.s3.configuration import configuration, only_by_tls, open_to_anyone
 from runbook.targets.s3.failures import as_probe_errors
@@ -34,8 +33,6 @@ R = TypeVar("R")
 NEWEST, PROOFS = 100, 30
 #: Objects on their way at once, and the seconds that all of them together may take.
 AT_ONCE, PATIENCE = 4, 8.0
-#: A manifest counts the rows of every table; what is larger is none.
-_LARGEST = 1 << 20
 
 
 def opened(settings: StorageSettings, backup: BackupSettings, identity: Identity = "reader") -> ObjectStore:
@@ -72,15 +69,7 @@ def known(found: Backups) -> tuple[tuple[Known, ...], tuple[str, ...]]:
     """The backups as retention knows them, and the folders of which something cannot be read."""
     proven = {one.folder for one in found.proofs if one.proof and one.proof.passed and one.proof.whole}
     read = tuple(
-        Known(
-            folder=one.folder,
-            finished_at=one.manifest.finished_at,
-            system_identifier=one.manifest.system_identifier,
-            verified=one.manifest.verified,
-            proven=one.folder in proven,
-            leased=one.folder in found.leased,
-            locked_until=one.manifest.locked_until,
-        )
+        Known.of(one.folder, one.manifest, proven=one.folder in proven, leased=one.folder in found.leased)
         for one in found.published
         if one.manifest is not None
     )
@@ -121,14 +110,13 @@ def operating(settings: StorageSettings, backup: BackupSettings) -> Operating:
 
 def _published(store: ObjectStore, item: Object, sizes: dict[str, int], prefix: str) -> Published | None:
     """None where it went while we looked."""
-    body = _body(store, item)
-    if body is None:
-        return None
     try:
-        manifest = _manifest(body)
-    except (msgspec.DecodeError, ValueError) as error:
+        manifest = _read(store, item, decoded_manifest)
+    except ValueError as error:
         problem = text("its manifest cannot be read: {reason}", reason=error)
         return Published(folder=_folder(item), written_at=item.modified, problem=problem)
+    if manifest is None:
+        return None
     there = sizes.get(manifest.object)
     if there is None and not manifest.object.startswith(prefix):
         there = _size(store, manifest.object)
@@ -143,35 +131,21 @@ def _published(store: ObjectStore, item: Object, sizes: dict[str, int], prefix: 
 
 
 def _proven(store: ObjectStore, item: Object) -> Proven | None:
-    body = _body(store, item)
-    if body is None:
-        return None
+    """None where it went while we looked."""
     try:
-        proof = msgspec.json.decode(body, type=learnt(Proof))
-        if proof.format != 1 or proof.finished_at.tzinfo is None:
-            raise ValueError("it is no proof of a known format")
-    except (msgspec.DecodeError, ValueError) as error:
+        proof = _read(store, item, decoded_proof)
+    except ValueError as error:
         problem = text("the proof {key} cannot be read: {reason}", key=item.key, reason=error)
         return Proven(folder=_folder(item), written_at=item.modified, problem=problem)
-    return Proven(folder=_folder(item), written_at=item.modified, proof=proof)
+    return None if proof is None else Proven(folder=_folder(item), written_at=item.modified, proof=proof)
 
 
-def _manifest(body: bytes) -> Manifest:
-    """Raises ValueError or msgspec.DecodeError for what is no manifest of a form we know."""
-    manifest = msgspec.json.decode(body, type=learnt(Manifest))
-    if manifest.format != 1:
-        raise ValueError(f"format {manifest.format} is not known")
-    if manifest.finished_at.tzinfo is None:
-        raise ValueError("finished_at lacks its offset from UTC")
-    return manifest
-
-
-def _body(store: ObjectStore, item: Object) -> bytes | None:
-    """Nothing for what is too large to be what its name says; None for what is gone by now."""
-    if item.size > _LARGEST:
-        return b""
+def _read(store: ObjectStore, item: Object, decoded: Callable[[bytes], R]) -> R | None:
+    """None for what is gone by now. Raises ValueError for what is not what its name says."""
+    if item.size > LARGEST:
+        return decoded(b"")
     try:
-        return store.read(item.key)
+        return decoded(store.read(item.key))
     except ProbeError as error:
         if error.kind is ProbeFailure.ABSENT:
             return None

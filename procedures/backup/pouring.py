@@ -6,11 +6,12 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO
 
 from procedures.backup.programs import Failed, Programs, environment, failed
+from procedures.backup.watching import Tell
 from runbook.redact import masked_text
 from runbook.targets.postgres.access import Access
 
@@ -19,8 +20,6 @@ _SLICE = 1 << 20
 _KEPT = 64 * 1024
 #: In what the server says of a row that it refuses stands the datum itself.
 _DATUM = re.compile(r'(?<=: )".*|(?<=value )".*(?= is out of range)')
-
-Tell = Callable[[int], None]
 
 
 class Restore:

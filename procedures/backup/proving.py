@@ -7,28 +7,27 @@ they point at may not be among the small. Both read every byte of the object and
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from procedures.backup import choosing, comparing, milestones, roles
 from procedures.backup.choosing import Chosen
-from procedures.backup.clusters import EMPTY, Cluster, throwaway
+from procedures.backup.clusters import Cluster, throwaway
 from procedures.backup.contents import small
-from procedures.backup.filling import AT_ONCE, Filling, telling
+from procedures.backup.filling import AT_ONCE, Filling
 from procedures.backup.leases import leased
-from procedures.backup.programs import Programs, programs_of
-from procedures.backup.proof_folders import check_room, folder_of
-from procedures.backup.running import Place, Unwatched, Watch, place_of, store_at
+from procedures.backup.needing import Outlook, needed, programs_for
+from procedures.backup.places import Place, place_of, store_at
+from procedures.backup.proof_folders import check_room
 from procedures.backup.sampling import sampled
 from procedures.backup.sources import Source
-from runbook.errors import ActionError, ProbeError, ProbeFailure, SettingsError
+from procedures.backup.watching import Unwatched, Watch, at_intervals, ignored, telling
+from runbook.errors import ActionError, ProbeError, ProbeFailure
 from runbook.site import Site
 from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.working import as_action_errors, working
@@ -41,23 +40,11 @@ if TYPE_CHECKING:
     from runbook.targets.postgres.working import Connection
 
 DATABASE, _OPERATION = "restored", "restore-test"
-#: Of a dump's bytes: its tables with their overhead, their indexes, what sorting for these takes.
-_GROWTH = 2.5
 #: Restoring stops before less than this is free, looked at every so many bytes: others live on the disk too.
 _RESERVE, _EVERY = 200 * 10**6, 64 * 10**6
 _LOCKS = 256
 #: What a copy must not do is not restored: nothing subscribes to, or publishes, anything from here.
 _ALONE = ("--no-subscriptions", "--no-publications")
-
-
-class Outlook(msgspec.Struct, frozen=True, kw_only=True):
-    """What a dry run finds: the backup, and the room that restoring it takes where there is so much."""
-
-    backup: Chosen
-    folder: Path
-    need: int
-    free: int
-    objections: tuple[Text, ...] = ()
 
 
 class Proven(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,30 +64,23 @@ def look(site: Site, folder: str | None = None, *, whole: bool = True, jobs: int
     place = place_of(site)
     with closing(store_at(place, "reader")) as store:
         backup = choosing.chosen(store, place.prefix, folder)
-    _programs(backup, place)
-    below, need = folder_of(place.backup.proof), room(backup, whole=whole, jobs=jobs)
-    objections: tuple[Text, ...] = ()
-    try:
-        check_room(below, need)
-    except SettingsError as error:
-        objections = (error.said,)
-    free = shutil.disk_usage(below).free
-    return Outlook(backup=backup, folder=below, need=need, free=free, objections=objections)
-
-
-def prove(
-    site: Site, folder: str | None = None, *, whole: bool = True, jobs: int = 1, watch: Watch | None = None
-) -> Proof:
-    """Restore the newest verified backup, or the named one, and write down what came of it. See ``proven``."""
-    return proven(site, folder, whole=whole, jobs=jobs, watch=watch).proof
+    programs_for(backup, place)
+    return needed(place, backup, whole=whole, jobs=jobs)
 
 
 def proven(
-    site: Site, folder: str | None = None, *, whole: bool = True, jobs: int = 1, watch: Watch | None = None
+    site: Site,
+    folder: str | None = None,
+    *,
+    whole: bool = True,
+    jobs: int = 1,
+    watch: Watch | None = None,
+    seen: Callable[[Outlook], None] = ignored,
 ) -> Proven:
     """Restore, compare, and write the proof into the backup's folder, also that of a backup that cannot be restored.
 
-    With ``jobs`` a whole dump is restored by so many processes at once, from a file that needs room as well.
+    With ``jobs`` a whole dump is restored by so many processes at once, from a file that needs room as well. ``seen``
+    hears which backup it is and what restoring it takes.
     Raises what says nothing of the backup, and then nothing is written: ActionError where there is none or the cluster
     does not start, SettingsError for missing programs or room, ProbeError for a storage that cannot be read.
     """
@@ -109,17 +89,13 @@ def proven(
         backup = choosing.chosen(store, place.prefix, folder)
         with leased(store, place.prefix, backup.folder):
             milestones.reached("proof leased")
-            found = _Proving(place, store, backup, watch or Unwatched(), whole=whole, jobs=jobs).proven()
+            begun = _Proving(place, store, backup, watch or Unwatched(), whole=whole, jobs=jobs)
+            seen(begun.outlook)
+            found = begun.proven()
             body = msgspec.json.format(msgspec.json.encode(found.proof), indent=2)
             store.put_new(found.key, body, content_type="application/json")
             milestones.reached("proof written")
     return found
-
-
-def room(backup: Chosen, *, whole: bool, jobs: int) -> int:
-    """How many bytes must be free for it."""
-    dump = backup.manifest.dump_bytes
-    return EMPTY + (int(_GROWTH * dump) if whole else 0) + (dump if whole and jobs > 1 else 0)
 
 
 class _Proving:
@@ -130,15 +106,16 @@ class _Proving:
     ) -> None:
         self._place, self._backup, self._watch = place, backup, watch
         self._whole, self._jobs = whole, jobs
-        self._source = Source(store, backup, place.backup, _programs(backup, place))
+        self._source = Source(store, backup, place.backup, programs_for(backup, place))
+        self.outlook = needed(place, backup, whole=whole, jobs=jobs)
         self._began = time.monotonic()
         self._facts: dict[str, Any] = {"tables_compared": 0}
         self._notes: list[Text] = []
 
     def proven(self) -> Proven:
         """All of it; what fails because of the backup is a proof too."""
-        need, below = room(self._backup, whole=self._whole, jobs=self._jobs), self._place.backup.proof
-        check_room(folder_of(below), need)
+        need, below = self.outlook.need, self._place.backup.proof
+        check_room(self.outlook.folder, need)
         problem = _blamed(lambda: self._source.contents)
         if problem is None:
             locks = max(_LOCKS, min(self._source.contents.entries, AT_ONCE) // 5)
@@ -194,7 +171,7 @@ class _Proving:
 
     def _fill(self, cluster: Cluster, sample: frozenset[str] | None) -> None:
         bare = () if self._backup.manifest.globals else ("--no-owner", "--no-privileges")
-        tell = telling(self._watch.moved, _EVERY, lambda: check_room(cluster.folder, _RESERVE))
+        tell = at_intervals(telling(self._watch.moved), _EVERY, lambda: check_room(cluster.folder, _RESERVE))
         filling = Filling(self._source, cluster.access(DATABASE), tell, (*_ALONE, *bare))
         if sample is not None:
             filling.sample(sample, cluster.folder)
@@ -229,14 +206,6 @@ def _blamed(work: Callable[[], object]) -> Text | None:
             return error.said
         raise
     return None
-
-
-def _programs(backup: Chosen, place: Place) -> Programs:
-    """Those of the dumped server's major version, the server's own among them."""
-    programs = programs_of(backup.major, place.backup.programs)
-    for name in ("initdb", "postgres", "pg_restore"):
-        programs.path(name)
-    return programs
 
 
 def _told(table: str, old: int, same: int) -> dict[str, object]:

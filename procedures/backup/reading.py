@@ -8,40 +8,33 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 from procedures.backup.programs import Programs, failed
-from procedures.backup.sealing import damaged, unsealed
+from procedures.backup.unsealing import damaged, unsealed
+from procedures.backup.watching import Tell, ignored
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import BackupSettings
 from runbook.targets.s3.backups import Manifest, Piece
 from runbook.targets.s3.downloads import pieces
 from runbook.targets.s3.objects import ObjectStore
+from runbook.text import text
 
-Tell = Callable[[int], None]
 #: Bytes that a pipe to a program holds: as much as Linux allows everyone.
 _PIPE = 1 << 20
 
 
 def prove_whole(
-    store: ObjectStore, manifest: Manifest, settings: BackupSettings, programs: Programs, tell: Tell = lambda _: None
+    store: ObjectStore, manifest: Manifest, settings: BackupSettings, programs: Programs, tell: Tell = ignored
 ) -> None:
     """Raise unless the backup's objects are, byte for byte, what was written, and a dump to its very end.
 
     Constant memory, no file. Raises ActionError that names the object, Failed for what ``pg_restore`` says.
     """
-    data = Piece(
-        object=manifest.object,
-        version=manifest.version,
-        bytes=manifest.bytes,
-        sha256=manifest.sha256,
-        plain_bytes=manifest.dump_bytes,
-        plain_sha256=manifest.dump_sha256,
-    )
     with _Nowhere(programs) as restored:
-        for piece in plain(store, data, manifest, settings):
+        for piece in plain(store, manifest.data, manifest, settings):
             restored.write(piece)
             tell(len(piece))
     if manifest.globals is not None:
@@ -64,9 +57,9 @@ def plain(store: ObjectStore, piece: Piece, manifest: Manifest, settings: Backup
             opened.update(part)
             yield part
     if sealed.hexdigest() != piece.sha256:
-        raise damaged(piece.object, "its bytes are not those that were written")
+        raise damaged(text("{key} is damaged: its bytes are not those that were written", key=piece.object))
     if (opened.bytes, opened.hexdigest()) != (piece.plain_bytes, piece.plain_sha256):
-        raise damaged(piece.object, "it does not hold what was dumped")
+        raise damaged(text("{key} is damaged: it does not hold what was dumped", key=piece.object))
 
 
 def _check_there(store: ObjectStore, piece: Piece) -> None:
@@ -75,10 +68,16 @@ def _check_there(store: ObjectStore, piece: Piece) -> None:
         size = store.facts(piece.object, piece.version).size
     except ProbeError as error:
         if error.kind is ProbeFailure.ABSENT:
-            raise damaged(piece.object, "it is gone") from error
+            raise damaged(text("{key} is damaged: it is gone", key=piece.object)) from error
         raise
     if size != piece.bytes:
-        raise damaged(piece.object, f"it has {size} bytes where {piece.bytes} were written")
+        said = text(
+            "{key} is damaged: it has {found} bytes where {written} were written",
+            key=piece.object,
+            found=size,
+            written=piece.bytes,
+        )
+        raise damaged(said)
 
 
 class _Digest:

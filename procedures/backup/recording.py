@@ -6,16 +6,17 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from procedures.backup import reading, running
+from procedures.backup import choosing, reading, running
+from procedures.backup.choosing import Chosen
+from procedures.backup.places import Place, place_of, store_at
 from procedures.backup.programs import programs_of
-from procedures.backup.running import BackedUp, Outlook, Refused
+from procedures.backup.refusing import objections_to
+from procedures.backup.running import BackedUp, Outlook
 from procedures.course import Course, decision
 from runbook.errors import ActionError
 from runbook.model import (
-    Action,
     Effect,
     Measure,
-    Outcome,
     Plan,
     Proven,
     Record,
@@ -26,7 +27,7 @@ from runbook.model import (
     Verification,
 )
 from runbook.site import Site
-from runbook.targets.s3.backups import Manifest
+from runbook.targets.s3.objects import ObjectStore
 from runbook.text import Quantity, Text, bilingual, size, text
 
 _SOURCE = "Guía de Operaciones §4.2"
@@ -45,12 +46,11 @@ class BackupCourse(Course):
 
     def look(self) -> None:
         """See how much there is to dump, and what forbids it."""
-        self.outlook = running.look(self.site)
+        self._saw(running.look(self.site))
 
     def act(self, board: Any) -> None:
         """Back up; what is published was read back whole."""
-        self.outlook = running.look(self.site)
-        self.made = running.backup(self.site, once_a_day=self._once_a_day, watch=board)
+        self.made = running.backup(self.site, once_a_day=self._once_a_day, watch=board, seen=self._saw)
 
     def outcome(self) -> dict[str, Any]:
         """The folder that was published."""
@@ -67,36 +67,26 @@ class BackupCourse(Course):
             verdict=self._verdict(),
             plan=Plan(remedy="backup", steps=(step,), risk=Risk.LOW),
             decision=decision(execute=execute),
-            actions=(self._action(step),) if execute else (),
+            actions=(self.action(step, _told(self.made) if self.made else None),) if execute else (),
             verification=self._verification(),
             took=datetime.now(UTC) - self.began,
         )
 
+    def _saw(self, outlook: Outlook) -> None:
+        self.outlook = outlook
+
     def _verdict(self) -> Verdict:
         if self.outlook is None:
-            said = self.failure.said if self.failure else text("The backup did not come to look at the database")
-            return Verdict(state=State.UNKNOWN, summary=said, judged_at=self.began)
-        objections = self.outlook.objections
-        if isinstance(self.failure, Refused):
-            objections = self.failure.objections
-        if objections:
-            return Verdict(state=State.WARNING, summary=objections[0], judged_at=self.began)
+            return self.unseen(text("The backup did not come to look at the database"))
+        if objections := objections_to(self.failure, self.outlook.objections):
+            return self.judged(State.WARNING, objections[0])
         said = text(
             "{database} holds {bytes} (PostgreSQL {version})",
             database=self.outlook.database,
             bytes=size(self.outlook.bytes),
             version=self.outlook.server_version,
         )
-        return Verdict(state=State.OK, summary=said, judged_at=self.began)
-
-    def _action(self, step: Step) -> Action:
-        took = datetime.now(UTC) - self.began
-        if self.made is None:
-            said = self.failure.said if self.failure else None
-            refused = isinstance(self.failure, ActionError) and self.failure.refused
-            outcome = Outcome.REFUSED if refused else Outcome.FAILED if self.failure else Outcome.NOT_RUN
-            return Action(step=step, outcome=outcome, started_at=self.began, took=took, result=said)
-        return Action(step=step, outcome=Outcome.DONE, started_at=self.began, took=took, result=_told(self.made))
+        return self.judged(State.OK, said)
 
     def _verification(self) -> Verification | None:
         if self.made is None:
@@ -115,19 +105,14 @@ class VerifyCourse(Course):
     def __init__(self, site: Site, id: str, *, folder: str | None = None) -> None:
         super().__init__(site, id)
         self._folder = folder
-        self.found: list[tuple[BackedUp, Text | None]] = []
+        self.found: list[tuple[Chosen, Text | None]] = []
 
     def look(self) -> None:
         """Read the newest backup, or the named one, back whole."""
-        place = running.place_of(self.site)
-        with closing(running.store_at(place, "reader")) as store:
-            for one in self._chosen(list(running.published(store, place.prefix))):
-                try:
-                    programs = programs_of(_major(one.manifest), place.backup.programs)
-                    reading.prove_whole(store, one.manifest, place.backup, programs)
-                    self.found.append((one, None))
-                except ActionError as error:
-                    self.found.append((one, error.said))
+        place = place_of(self.site)
+        with closing(store_at(place, "reader")) as store:
+            for one in self._chosen(list(choosing.published(store, place.prefix))):
+                self.found.append((one, _problem(store, one, place)))
 
     def act(self, board: Any) -> None:
         """The same: there is nothing to change."""
@@ -146,18 +131,15 @@ class VerifyCourse(Course):
 
     def _verdict(self) -> Verdict:
         if not self.found:
-            said = self.failure.said if self.failure else text("No backup is published there")
-            return Verdict(state=State.UNKNOWN, summary=said, judged_at=self.began)
+            return self.unseen(text("No backup is published there"))
         measures = tuple(_measure(one, problem) for one, problem in self.found)
         worst = min(measures, key=lambda measure: measure.state is State.OK)
-        return Verdict(state=worst.state, summary=worst.summary or text("—"), measures=measures, judged_at=self.began)
+        return self.judged(worst.state, worst.summary or text("—"), measures)
 
-    def _chosen(self, published: list[BackedUp]) -> list[BackedUp]:
+    def _chosen(self, published: list[Chosen]) -> list[Chosen]:
         if self._folder is not None:
             wanted = self._folder.strip("/")
-            return [
-                one for one in published if wanted in (one.folder.strip("/"), one.folder.strip("/").rpartition("/")[2])
-            ]
+            return [one for one in published if wanted in (one.folder.strip("/"), one.name)]
         newest = max(published, key=lambda one: one.manifest.finished_at, default=None)
         return [newest] if newest else []
 
@@ -173,7 +155,19 @@ def _step(outlook: Outlook | None) -> Step:
     )
 
 
-def _measure(one: BackedUp, problem: Text | None) -> Measure:
+def _problem(store: ObjectStore, one: Chosen, place: Place) -> Text | None:
+    """Why it cannot be read back whole; None where it can. Raises SettingsError, ProbeError."""
+    if not one.manifest.restorable:
+        return text("The manifest of {folder} does not say how to restore it", folder=one.folder)
+    try:
+        programs = programs_of(one.manifest.major, place.backup.programs)
+        reading.prove_whole(store, one.manifest, place.backup, programs)
+    except ActionError as error:
+        return error.said
+    return None
+
+
+def _measure(one: Chosen, problem: Text | None) -> Measure:
     manifest = one.manifest
     return Measure(
         object=one.folder,
@@ -198,7 +192,3 @@ def _told(made: BackedUp) -> Text:
         server=manifest.encryption.server or "–",
         client=manifest.encryption.client or "–",
     )
-
-
-def _major(manifest: Manifest) -> int:
-    return int(manifest.server_version.split(".")[0].split(" ")[0])

@@ -10,7 +10,7 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,12 +22,14 @@ from procedures.backup import choosing, comparing, milestones, roles
 from procedures.backup.choosing import Chosen
 from procedures.backup.comparing import Differing
 from procedures.backup.destination import Destination, Wanted, objections
-from procedures.backup.filling import Filling, telling
+from procedures.backup.filling import Filling
 from procedures.backup.leases import leased
+from procedures.backup.places import Place, place_of, store_at
 from procedures.backup.programs import programs_of
 from procedures.backup.proof_folders import check_room, folder_of
-from procedures.backup.running import Place, Unwatched, Watch, place_of, store_at
+from procedures.backup.refusing import restore_refused
 from procedures.backup.sources import Source
+from procedures.backup.watching import Unwatched, Watch, ignored, telling
 from runbook.errors import ActionError, RunbookError
 from runbook.site import Site
 from runbook.targets.postgres.access import quoted
@@ -45,7 +47,7 @@ _WRITABLE = "-c default_transaction_read_only=off"
 
 
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
-    """What a dry run finds: the backup, where it would go, what is left there of a killed run, and what forbids it."""
+    """What is found first: the backup, where it would go, what a killed run left there, and what forbids it."""
 
     backup: Chosen
     where: str
@@ -65,16 +67,6 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     took: timedelta
 
 
-class Refused(ActionError):
-    """Something forbids to begin; nothing was changed. ``objections`` are all of them."""
-
-    def __init__(self, objections: tuple[Text, ...]) -> None:
-        self.objections = objections
-        words = "; ".join(str(objection) for objection in objections)
-        said = text("The restore does not begin: {reasons}", reasons=words)
-        super().__init__("database", _OPERATION, said, refused=True)
-
-
 def look(site: Site, folder: str | None, wanted: Wanted) -> Outlook:
     """What would be restored where, and what forbids it. Changes nothing.
 
@@ -86,16 +78,18 @@ def look(site: Site, folder: str | None, wanted: Wanted) -> Outlook:
         source = _source(place, store, choosing.chosen(store, place.prefix, folder))
         with working(destination.access("postgres"), _OPERATION) as connection:
             connection.execute("SET default_transaction_read_only = on")
-            return Outlook(
-                backup=source.backup,
-                where=destination.where,
-                left=_left(connection, wanted.to),
-                objections=objections(connection, destination, wanted, source),
-            )
+            return _outlook(connection, destination, wanted, source)
 
 
-def restore(site: Site, folder: str | None, wanted: Wanted, *, watch: Watch | None = None) -> Restored:
-    """Restore the newest verified backup, or the named one, into ``wanted.to``.
+def restore(
+    site: Site,
+    folder: str | None,
+    wanted: Wanted,
+    *,
+    watch: Watch | None = None,
+    seen: Callable[[Outlook], None] = ignored,
+) -> Restored:
+    """Restore the newest verified backup, or the named one, into ``wanted.to``; ``seen`` hears what is found there.
 
     Raises Refused where that holds anything or something else forbids it; ActionError, ProbeError for all that fails:
     then the database is gone again if it was made here. Roles that were made stay.
@@ -106,7 +100,7 @@ def restore(site: Site, folder: str | None, wanted: Wanted, *, watch: Watch | No
         backup = choosing.chosen(store, place.prefix, folder)
         with leased(store, place.prefix, backup.folder):
             source = _source(place, store, backup)
-            return _Restoring(place, source, destination, wanted, watch or Unwatched()).restored()
+            return _Restoring(place, source, destination, wanted, watch or Unwatched()).restored(seen)
 
 
 class _Restoring:
@@ -116,12 +110,15 @@ class _Restoring:
         self._place, self._source, self._to, self._wanted, self._watch = place, source, destination, wanted, watch
         self._began = time.monotonic()
 
-    def restored(self) -> Restored:
+    def restored(self, seen: Callable[[Outlook], None]) -> Restored:
         """The whole way."""
         with working(self._to.access("postgres"), _OPERATION) as connection:
-            if found := objections(connection, self._to, self._wanted, self._source):
-                raise Refused(found)
-            made = self._make_roles(connection)
+            found = _outlook(connection, self._to, self._wanted, self._source)
+            seen(found)
+            if found.objections:
+                raise restore_refused(found.objections)
+            script = self._source.globals() if self._wanted.globals else None
+            made = roles.make_roles(connection, script, login=True) if script else ()
             there = self._to.exists(connection, self._wanted.to)
         if there:
             self._fill(self._wanted.to, together=True)
@@ -134,10 +131,6 @@ class _Restoring:
             self._rename(name)
         milestones.reached("restored there")
         return self._told(made)
-
-    def _make_roles(self, connection: Connection) -> tuple[str, ...]:
-        script = self._source.globals() if self._wanted.globals else None
-        return roles.make_roles(connection, script, login=True) if script else ()
 
     @contextmanager
     def _new_database(self) -> Iterator[str]:
@@ -171,8 +164,8 @@ class _Restoring:
     def _fill(self, name: str, *, together: bool) -> None:
         backup, jobs = self._source.backup, self._wanted.jobs
         self._watch.stepped(text("Restoring {backup}", backup=backup.name), backup.manifest.dump_bytes)
-        tell = telling(self._watch.moved, backup.manifest.dump_bytes + 1, lambda: None)
-        filling = Filling(self._source, self._to.access(name), tell, variables={"PGOPTIONS": _WRITABLE})
+        variables = {"PGOPTIONS": _WRITABLE}
+        filling = Filling(self._source, self._to.access(name), telling(self._watch.moved), variables=variables)
         if jobs == 1:
             filling.whole(together=together)
             return
@@ -211,9 +204,18 @@ class _Kept(ActionError):
 
 
 def _source(place: Place, store: ObjectStore, backup: Chosen) -> Source:
-    programs = programs_of(backup.major, place.backup.programs)
+    programs = programs_of(backup.manifest.major, place.backup.programs)
     programs.path("pg_restore")
     return Source(store, backup, place.backup, programs)
+
+
+def _outlook(connection: Connection, to: Destination, wanted: Wanted, source: Source) -> Outlook:
+    return Outlook(
+        backup=source.backup,
+        where=to.where,
+        left=_left(connection, wanted.to),
+        objections=objections(connection, to, wanted, source),
+    )
 
 
 def _left(connection: Connection, to: str) -> tuple[str, ...]:

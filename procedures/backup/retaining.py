@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from procedures.backup.leases import leased_folders
+from procedures.backup.places import Place, place_of, store_at
 from procedures.backup.retention import Circumstances, Known, Retention, decide
-from procedures.backup.running import Place, place_of, store_at, system_identifier
+from procedures.backup.server import system_identifier
 from runbook.errors import ActionError, RunbookError
-from runbook.learnt import learnt
 from runbook.site import Site
-from runbook.targets.s3.backups import MANIFEST, PROOF, Manifest, Object, Proof
+from runbook.targets.s3.backups import MANIFEST, PROOF, Object, Proof, decoded_manifest, decoded_proof, folders_of
 from runbook.targets.s3.objects import ObjectStore
 from runbook.targets.s3.rights import Identity
 from runbook.text import Text
@@ -80,35 +80,20 @@ def _known(store: ObjectStore, place: Place) -> tuple[list[Known], tuple[str, ..
     listed = store.list(place.prefix)
     leased = leased_folders(store, place.prefix)
     known, unread = [], []
-    for item in listed:
-        if item.key.endswith(f"/{MANIFEST}"):
-            folder = item.key.removesuffix(MANIFEST)
-            try:
-                known.append(_one(store, folder, listed, in_use=folder in leased))
-            except (msgspec.DecodeError, ValueError, RunbookError):
-                unread.append(folder)
+    for folder in folders_of(listed):
+        try:
+            manifest = decoded_manifest(store.read(f"{folder}{MANIFEST}"))
+            proven = any(proof.passed and proof.whole for proof in _proofs(store, folder, listed))
+            known.append(Known.of(folder, manifest, proven=proven, leased=folder in leased))
+        except (ValueError, RunbookError):
+            unread.append(folder)
     return known, tuple(unread)
-
-
-def _one(store: ObjectStore, folder: str, listed: tuple[Object, ...], *, in_use: bool) -> Known:
-    manifest = msgspec.json.decode(store.read(f"{folder}{MANIFEST}"), type=learnt(Manifest))
-    if manifest.format != 1 or manifest.finished_at.tzinfo is None:
-        raise ValueError("not a manifest of a known format")
-    return Known(
-        folder=folder,
-        finished_at=manifest.finished_at,
-        system_identifier=manifest.system_identifier,
-        verified=manifest.verified,
-        proven=any(proof.passed and proof.whole for proof in _proofs(store, folder, listed)),
-        leased=in_use,
-        locked_until=manifest.locked_until,
-    )
 
 
 def _proofs(store: ObjectStore, folder: str, listed: tuple[Object, ...]) -> Iterator[Proof]:
     for item in listed:
         if item.key.startswith(f"{folder}{PROOF}"):
-            yield msgspec.json.decode(store.read(item.key), type=learnt(Proof))
+            yield decoded_proof(store.read(item.key))
 
 
 def _identifier(place: Place) -> str | None:
@@ -129,8 +114,7 @@ def _remove(store: ObjectStore, folder: str) -> None:
 def _swept(store: ObjectStore, place: Place) -> Iterator[str]:
     now = datetime.now(UTC)
     listed = store.list(place.prefix)
-    published = {item.key.removesuffix(MANIFEST) for item in listed if item.key.endswith(f"/{MANIFEST}")}
-    spared = published | leased_folders(store, place.prefix)
+    spared = {*folders_of(listed), *leased_folders(store, place.prefix)}
 
     def broken_off(key: str, since: datetime) -> bool:
         found = _OURS.match(key.removeprefix(place.prefix))

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Self
 
 import msgspec
 
 from runbook.settings import BackupSettings
+from runbook.targets.s3.backups import Manifest
 from runbook.text import Text, text
 
 #: Nothing goes while the newest verified backup is older than this: backups fail, and the old ones are all there is.
@@ -31,6 +33,19 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     proven: bool = False
     leased: bool = False
     locked_until: datetime | None = None
+
+    @classmethod
+    def of(cls, folder: str, manifest: Manifest, *, proven: bool, leased: bool) -> Self:
+        """By its manifest, and by what lies beside it."""
+        return cls(
+            folder=folder,
+            finished_at=manifest.finished_at,
+            system_identifier=manifest.system_identifier,
+            verified=manifest.verified,
+            proven=proven,
+            leased=leased,
+            locked_until=manifest.locked_until,
+        )
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,14 +56,13 @@ class RetentionCourse(Course):
     def _verdict(self) -> Verdict:
         seen = self._seen
         if seen is None:
-            said = self.failure.said if self.failure else text("The backups were not looked at")
-            return Verdict(state=State.UNKNOWN, summary=said, judged_at=self.began)
+            return self.unseen(text("The backups were not looked at"))
         kept = tuple(_kept(one.folder, one.reasons) for one in seen.keep)
         going = tuple(_going(folder, frozen=bool(seen.frozen)) for folder in seen.removable)
         if seen.frozen:
-            return Verdict(state=State.WARNING, summary=seen.frozen[0], measures=(*going, *kept), judged_at=self.began)
+            return self.judged(State.WARNING, seen.frozen[0], (*going, *kept))
         said = text("{kept} backups stay, {going} may go", kept=len(kept), going=len(going))
-        return Verdict(state=State.OK, summary=said, measures=(*going, *kept), judged_at=self.began)
+        return self.judged(State.OK, said, (*going, *kept))
 
     def _action(self, step: Step) -> Action:
         folder = step.arguments["folder"]

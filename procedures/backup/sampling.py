@@ -76,7 +76,7 @@ _BY_KEY = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_merge
 
 def sampled(restored: Connection, live: Access, backup: Chosen, rows: dict[str, int]) -> Sampled:
     """Compare up to 1,000 rows of each of up to 20 tables of ``rows``. Never raises for the living database."""
-    if not backup.snapshot:
+    if not backup.manifest.snapshot:
         said = text("The backup does not say its snapshot: its rows are not compared with the database's")
         return Sampled(0, {}, (said,))
     try:
@@ -84,7 +84,7 @@ def sampled(restored: Connection, live: Access, backup: Chosen, rows: dict[str, 
             if not _is_of(connection, backup.manifest):
                 said = text("The database is another than the one that was dumped: its rows are not compared")
                 return Sampled(0, {}, (said,))
-            return _compared(restored, connection, live, int(backup.snapshot.split(":")[0]), rows)
+            return _compared(restored, connection, live, int(backup.manifest.snapshot.split(":")[0]), rows)
     except ActionError as error:
         return Sampled(0, {}, (_not_compared(error),))
 

@@ -8,19 +8,16 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from procedures.backup.gathering import gathered
-from runbook.errors import ActionError, SettingsError
-from runbook.settings import BackupSettings, Secret
-from runbook.text import text
+from procedures.backup.age_keys import recipients_of
+from runbook.settings import BackupSettings
 
 #: Rows as text come out as small with level 1 as with 3, zstd's own default, in half its processor time.
 LEVEL, THREADS = 1, 2
 #: What a thread of zstd takes at once: its own choice is 8 MiB, which is 60 MB more, and no smaller result.
 _JOB = 1 << 20
-_PIECE = 1 << 20
 Sink = Callable[[bytes], Any]
 
 
@@ -135,113 +132,6 @@ class _Writer:
 
     def flush(self) -> None:
         """Nothing is kept back."""
-
-
-def unsealed(pieces: Iterable[bytes], settings: BackupSettings, *, encrypted: bool, key: str) -> Iterator[bytes]:
-    """The plain dump in an object's pieces.
-
-    Raises ActionError where it cannot be decrypted or decompressed, or ends before its end.
-    """
-    import zstandard
-
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
-    compressed = _decrypted(pieces, settings, key) if encrypted else pieces
-    try:
-        for piece in compressed:
-            yield from gathered(decompressor.decompress, piece)
-    except zstandard.ZstdError as error:
-        raise damaged(key, str(error)) from error
-    if not decompressor.eof or decompressor.unused_data:
-        raise damaged(key, "it does not end where it should")
-
-
-def damaged(key: str, reason: str) -> ActionError:
-    """The object is not what was written."""
-    return ActionError("storage", "read", text("{key} is damaged: {reason}", key=key, reason=reason))
-
-
-def recipients_of(settings: BackupSettings) -> list[Any]:
-    """Those for whom backups are encrypted here.
-
-    Raises SettingsError for one that is none, and where we are not among them: nobody could read back what is written.
-    """
-    if not settings.age_recipients:
-        return []
-    age = _age()
-    try:
-        recipients = [age.x25519.Recipient.from_str(recipient) for recipient in settings.age_recipients]
-    except age.RecipientError as error:
-        raise SettingsError(f"{error}", key="backup.age_recipients") from error
-    ours = _identity(age, settings.age_identity, "").to_public()
-    if str(ours) not in map(str, recipients):
-        said = text("it belongs to none of age_recipients: what is written could not be read back")
-        raise SettingsError(said, key="backup.age_identity")
-    return recipients
-
-
-def _decrypted(pieces: Iterable[bytes], settings: BackupSettings, key: str) -> Iterator[bytes]:
-    """age's streaming form pulls and pushes: its two ends are pipes, its middle a thread, the feeding another."""
-    age = _age()
-    identity = _identity(age, settings.age_identity, key)
-    (feed_from, feed_to), (take_from, take_to) = os.pipe(), os.pipe()
-    unfed: list[BaseException] = []
-    unread: list[BaseException] = []
-
-    def feed() -> None:
-        try:
-            with os.fdopen(feed_to, "wb") as end:
-                for piece in pieces:
-                    end.write(piece)
-        except BrokenPipeError:
-            return  # the reader gave up and says why
-        except BaseException as error:  # noqa: BLE001 - handed over to who reads
-            unfed.append(error)
-
-    def decrypt() -> None:
-        try:
-            with os.fdopen(feed_from, "rb") as source, os.fdopen(take_to, "wb") as target:
-                age.decrypt_io(source, target, [identity])
-        except BaseException as error:  # noqa: BLE001 - handed over to who reads
-            unread.append(error)
-
-    threads = [threading.Thread(target=work, daemon=True) for work in (feed, decrypt)]
-    for thread in threads:
-        thread.start()
-    with os.fdopen(take_from, "rb") as plain:
-        while piece := plain.read(_PIECE):
-            yield piece
-    for thread in threads:
-        thread.join()
-    for error in unfed:  # first: what does not arrive cannot be decrypted either
-        raise error
-    for error in unread:
-        raise _unreadable(age, error, key) from error
-
-
-def _unreadable(age: Any, error: BaseException, key: str) -> BaseException:
-    """age says OSError of bytes that are not what it wrote, DecryptError of what it cannot begin with."""
-    if isinstance(error, age.DecryptError) and "matching keys" in str(error):
-        said = text("{key} is encrypted for other keys than backup.age_identity, or damaged", key=key)
-        return ActionError("storage", "read", said)
-    return damaged(key, str(error)) if isinstance(error, (age.DecryptError, OSError)) else error
-
-
-def _identity(age: Any, secret: Secret | None, key: str) -> Any:
-    if secret is None:
-        raise SettingsError(text("{key} is encrypted with age: set age_identity", key=key), key="backup.age_identity")
-    try:
-        return age.x25519.Identity.from_str(secret.reveal())
-    except age.IdentityError as error:
-        raise SettingsError("it holds no age identity", key="backup.age_identity") from error
-
-
-def _age() -> Any:
-    try:
-        import pyrage
-    except ImportError:
-        said = text("age_recipients need the extra: install {extra}", extra="muses-runbook[age]")
-        raise SettingsError(said, key="backup.age_recipients") from None
-    return pyrage
 
 
 def _nowhere(data: bytes) -> None:

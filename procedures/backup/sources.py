@@ -38,7 +38,7 @@ class Source:
 
     def pieces(self) -> Iterator[bytes]:
         """The plain dump from its beginning; raises at its end unless all of it was what was written."""
-        return reading.plain(self.store, self.backup.data, self.backup.manifest, self.settings)
+        return reading.plain(self.store, self.backup.manifest.data, self.backup.manifest, self.settings)
 
     @cached_property
     def contents(self) -> Contents:

@@ -33,7 +33,7 @@ def _jobs(help: str) -> Callable[[F], F]:
 @_jobs(_("Restore a whole dump by N processes at once, from a file: needs room for it"))
 def restore_test(folder: str | None, whole: bool, jobs: int, **asked: Any) -> int:
     """The procedure, see the help."""
-    recording = importlib.import_module("procedures.backup.restore_recording")
+    recording = importlib.import_module("procedures.backup.proof_recording")
     how = {"folder": folder, "whole": whole, "jobs": jobs}
     return carry_out(Asked(**asked), lambda site, id: recording.RestoreTestCourse(site, id, **how))
 

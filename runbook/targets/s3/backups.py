@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -14,8 +16,8 @@ from runbook.text import Text, text
 
 MANIFEST = "manifest.json"
 PROOF, LEASE = "proof-", "lease.json"
-#: A manifest is some hundred bytes; what is larger is none.
-_LARGEST = 1 << 20
+#: A manifest counts the rows of every table; what is larger is none.
+LARGEST = 1 << 20
 _ABSENT = 404
 
 
@@ -74,6 +76,29 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     local_date: str = ""
     locked_until: datetime | None = None
     format: int = 1
+
+    @property
+    def data(self) -> Piece:
+        """The object that holds the dump."""
+        return Piece(
+            object=self.object,
+            version=self.version,
+            bytes=self.bytes,
+            sha256=self.sha256,
+            plain_bytes=self.dump_bytes,
+            plain_sha256=self.dump_sha256,
+        )
+
+    @property
+    def major(self) -> int:
+        """The major version of the server that was dumped, which is the one to restore with; 0 where it is not said."""
+        found = re.match(r"[0-9]+", self.server_version)
+        return int(found[0]) if found else 0
+
+    @property
+    def restorable(self) -> bool:
+        """Whether it says enough to restore the dump, or to read it back."""
+        return self.major > 0 and self.dump_bytes > 0
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,12 +169,31 @@ class Listing:
         return item.key.removeprefix(self.prefix).partition("/")[2]
 
 
+#: What is decoded: both say their format, and when they were finished.
+Said = TypeVar("Said", Manifest, Proof)
+
+
+def folders_of(listed: Iterable[Object]) -> tuple[str, ...]:
+    """The folders that hold a manifest, in the order of the list."""
+    return tuple(item.key.removesuffix(MANIFEST) for item in listed if item.key.endswith(f"/{MANIFEST}"))
+
+
+def decoded_manifest(body: bytes) -> Manifest:
+    """A manifest as it was stored. Raises ValueError for what is none of a form we know."""
+    return _decoded(body, Manifest)
+
+
+def decoded_proof(body: bytes) -> Proof:
+    """A proof as it was stored. Raises ValueError for what is none of a form we know."""
+    return _decoded(body, Proof)
+
+
 def read_backup(client: Any, bucket: str, found: Object) -> Backup:
     """One published backup with its data as they are now. Raises botocore's errors."""
     folder = found.key.removesuffix(MANIFEST)
     try:
         manifest = _manifest(client, bucket, found)
-    except (msgspec.DecodeError, ValueError) as error:
+    except ValueError as error:
         said = text("its manifest cannot be read: {reason}", reason=error)
         return _unreadable(folder, found, said)
     there = _size(client, bucket, manifest.object)
@@ -164,16 +208,21 @@ def read_backup(client: Any, bucket: str, found: Object) -> Backup:
 
 
 def _manifest(client: Any, bucket: str, found: Object) -> Manifest:
-    """Raises ValueError or msgspec.DecodeError for what is no manifest of a form we know."""
-    if found.size > _LARGEST:
+    if found.size > LARGEST:
         raise ValueError(f"{found.size} bytes are no manifest")
-    body = client.get_object(Bucket=bucket, Key=found.key)["Body"].read()
-    manifest = msgspec.json.decode(body, type=learnt(Manifest))
-    if manifest.format != 1:
-        raise ValueError(f"format {manifest.format} is not known")
-    if manifest.finished_at.tzinfo is None:
+    return decoded_manifest(client.get_object(Bucket=bucket, Key=found.key)["Body"].read())
+
+
+def _decoded(body: bytes, kind: type[Said]) -> Said:
+    try:
+        found = msgspec.json.decode(body, type=learnt(kind))
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
+    if found.format != 1:
+        raise ValueError(f"format {found.format} is not known")
+    if found.finished_at.tzinfo is None:
         raise ValueError("finished_at lacks its offset from UTC")
-    return manifest
+    return found
 
 
 def _unreadable(folder: str, found: Object, problem: Text) -> Backup:

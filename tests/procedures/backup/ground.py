@@ -16,8 +16,7 @@ import psycopg
 import pyrage
 
 from lab.ports import free_ports
-from procedures.backup import reading, running
-from procedures.backup.choosing import Chosen
+from procedures.backup import places, reading, running
 from procedures.backup.running import BackedUp
 from procedures.backup.sealing import Sealer
 from procedures.backup.unprivileged import unprivileged
@@ -125,8 +124,8 @@ class Ground:
     def resealed(self, folder: str, change: Callable[[bytes], bytes]) -> None:
         """The dump is another, sealed and hashed anew: nothing but a restore can tell."""
         manifest, settings, body = self.manifest(folder), self.site.settings.backup, bytearray()
-        data = Chosen(folder=folder, manifest=manifest).data
-        with closing(running.store_at(running.place_of(self.site))) as store:
+        data = manifest.data
+        with closing(places.store_at(places.place_of(self.site))) as store:
             dump = b"".join(reading.plain(store, data, manifest, settings))
         sealer = Sealer(settings, body.extend)
         sealer.feed(change(dump))

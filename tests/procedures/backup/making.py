@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import zstandard
 
-from procedures.backup import looking, running
+from procedures.backup import looking, places
 from runbook.settings import BackupSettings, EnvironmentSettings, StorageSettings
 from runbook.site import Site
 from runbook.targets.s3.backups import Manifest
@@ -96,7 +96,7 @@ class Case:
     def store(self) -> ObjectStore:
         """The bucket under the operator, the same for all cases: making a client takes longer than most tests."""
         if not _stores:
-            _stores.append(running.store_at(running.place_of(self.site)))
+            _stores.append(places.store_at(places.place_of(self.site)))
         return _stores[0]
 
     def versions(self) -> set[Version]:

@@ -16,7 +16,7 @@ import pytest
 import zstandard
 from psycopg import sql
 
-from procedures.backup import dumping, milestones, running
+from procedures.backup import dumping, milestones, running, watching
 from procedures.backup.programs import Failed
 from runbook.errors import ActionError, RunbookError, SettingsError
 from runbook.site import Site
@@ -125,7 +125,7 @@ def test_a_program_that_neither_writes_nor_ends_is_killed_with_what_stops_us(
     """Its standard error is being listened to, and nobody waits for that to end."""
     site = case.changed(programs=programs(pg_dump="head -c 20000 /dev/zero; exec sleep 60"))
 
-    class Stopping(running.Unwatched):
+    class Stopping(watching.Unwatched):
         def moved(self, done: int) -> None:
             raise ActionError("backup", "backup", "stopped")
 

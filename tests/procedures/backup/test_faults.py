@@ -18,7 +18,7 @@ import pyrage
 import pytest
 
 from procedures.backup import milestones, running
-from procedures.backup.running import Refused
+from procedures.backup.refusing import Refused
 from runbook.errors import ActionError, RunbookError
 from runbook.settings import Secret
 from runbook.site import Site

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from procedures.backup import leases, running
+from procedures.backup import leases, places
 from procedures.backup.leases import leased, leased_folders
 from runbook.errors import ActionError, ProbeError
 from runbook.targets.s3.objects import ObjectStore
@@ -31,7 +31,7 @@ def folder(case: Case) -> str:
 @pytest.fixture
 def through(case: Case, faults: FaultyStore) -> Iterator[ObjectStore]:
     """The bucket through the proxy."""
-    store = running.store_at(running.place_of(case.changed(endpoint=faults.url)))
+    store = places.store_at(places.place_of(case.changed(endpoint=faults.url)))
     yield store
     store.close()
 

@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from procedures.backup import contents, dumping, proving, running, sampling
+from procedures.backup import contents, dumping, proving, running, sampling, watching
 from procedures.backup.comparing import ABSENT, LARGE_OBJECTS
-from procedures.backup.restore_recording import RestoreTestCourse
+from procedures.backup.proof_recording import RestoreTestCourse
 from procedures.backup.sampling import is_older
 from runbook.errors import ActionError, SettingsError
 from runbook.model import State
+from runbook.site import Site
+from runbook.targets.s3.backups import Proof
 from tests.procedures.backup.ground import LARGE_OBJECTS as LARGE
 from tests.procedures.backup.ground import TABLES, Ground, furnish
 from tests.procedures.purge.ground import Servers
@@ -26,6 +28,10 @@ from tests.runbook.targets.servers_postgres import installations
 
 #: The beginning of a row of obra.hijas, as the dump has it.
 ROW = b"7\t8\t8f14e45f"
+
+
+def prove(site: Site, folder: str | None = None, *, whole: bool = True, jobs: int = 1) -> Proof:
+    return proving.proven(site, folder, whole=whole, jobs=jobs).proof
 
 
 def nothing_left(ground: Ground) -> bool:
@@ -37,7 +43,7 @@ def test_everything_comes_back(ground: Ground, monkeypatch: pytest.MonkeyPatch) 
     site = ground.sealed()
     made = ground.backed_up(site)
     course = RestoreTestCourse(site, "run", whole=True)
-    course.act(running.Unwatched())
+    course.act(watching.Unwatched())
     (proof,) = ground.written_proofs(made.folder)
     assert course.found is not None
     assert (proof.passed, proof.whole, proof.differing, proof.amcheck) == (True, True, {}, "passed")
@@ -59,7 +65,7 @@ def test_a_sample_is_the_whole_schema_and_the_rows_of_small_tables(
     small = contents.small(made.manifest.tables)
     assert "obra.hijas" in small  # whose foreign key points at rows of
     assert "obra.tipos" not in small
-    proof = proving.prove(ground.site, whole=False)
+    proof = prove(ground.site, whole=False)
     assert (proof.problem, proof.differing, proof.amcheck) == (None, {}, "passed")
     assert proof.tables_compared == len(small)
     assert 0 < proof.sampled < sum(made.manifest.tables[table] for table in small)
@@ -156,7 +162,7 @@ def test_damage_is_found(
     monkeypatch.setattr(sampling, "TABLES", 1_000)
     made = ground.backed_up()
     getattr(ground, damage)(made.folder, change)
-    proof = proving.prove(ground.site)
+    proof = prove(ground.site)
     assert not proof.passed
     assert proof.problem is not None
     assert re.search(says, proof.problem), proof.problem
@@ -178,7 +184,7 @@ def test_counts_that_differ_are_told_table_by_table(ground: Ground) -> None:
     del tables["obra.vacia"]
     ground.rewrite(made.folder, tables=tables, large_objects=LARGE + 1)
     course = RestoreTestCourse(ground.site, "run", whole=True)
-    course.act(running.Unwatched())
+    course.act(watching.Unwatched())
     (proof,) = ground.written_proofs(made.folder)
     assert proof.problem is None
     assert proof.differing == {
@@ -196,9 +202,9 @@ def test_without_the_data_or_with_other_roles_it_is_no_backup(ground: Ground) ->
     assert made.manifest.globals is not None
     version = ground.put(made.manifest.globals.object, ground.body(made.manifest.globals.object)[::-1])
     ground.rewrite(made.folder, globals={**_plain(made.manifest.globals), "version": version})
-    assert "is damaged" in str(proving.prove(ground.site).problem)
+    assert "is damaged" in str(prove(ground.site).problem)
     ground.s3.delete_object(Bucket="muses-respaldos", Key=made.manifest.object, VersionId=made.manifest.version)
-    assert f"{made.manifest.object} is damaged: it is gone" in str(proving.prove(ground.site).problem)
+    assert f"{made.manifest.object} is damaged: it is gone" in str(prove(ground.site).problem)
     assert [proof.passed for proof in ground.written_proofs(made.folder)] == [False, False]
 
 
@@ -209,9 +215,9 @@ def _plain(piece: Any) -> dict[str, Any]:
 
 def test_the_wrong_key_is_a_failed_proof_and_none_is_a_setting(ground: Ground) -> None:
     made = ground.backed_up(ground.sealed())
-    assert "is encrypted for other keys than backup.age_identity" in str(proving.prove(ground.sealed()).problem)
+    assert "is encrypted for other keys than backup.age_identity" in str(prove(ground.sealed()).problem)
     with pytest.raises(SettingsError) as caught:
-        proving.prove(ground.site)
+        prove(ground.site)
     assert caught.value.key == "backup.age_identity"
     assert len(ground.written_proofs(made.folder)) == 1
 
@@ -220,10 +226,10 @@ def test_what_says_nothing_of_the_backup_writes_no_proof(ground: Ground) -> None
     made = ground.backed_up()
     ground.rewrite(made.folder, server_version="99.1")
     with pytest.raises(SettingsError, match="postgresql-client-99"):
-        proving.prove(ground.site)
+        prove(ground.site)
     ground.rewrite(made.folder, server_version="17.10", dump_bytes=10**17)
     with pytest.raises(SettingsError, match="with more room") as caught:
-        proving.prove(ground.site)
+        prove(ground.site)
     assert caught.value.key == "backup.proof"
     course = RestoreTestCourse(ground.site, "run", whole=True)
     course.look()
@@ -236,7 +242,7 @@ def test_what_says_nothing_of_the_backup_writes_no_proof(ground: Ground) -> None
 def test_an_older_major_cannot_read_it(ground: Ground) -> None:
     made = ground.backed_up()
     ground.rewrite(made.folder, server_version=f"{list(installations())[-1].partition('-')[2]}.1")
-    assert "unsupported version" in str(proving.prove(ground.site).problem)
+    assert "unsupported version" in str(prove(ground.site).problem)
 
 
 def test_without_its_locale_and_the_living_database_it_is_proven_all_the_same(ground: Ground) -> None:
@@ -281,7 +287,7 @@ def test_five_hundred_tables(backup_servers: Servers, ground: Ground) -> None:
     try:
         made = ground.backed_up()
         for whole, jobs in ((True, 1), (True, 2), (False, 1)):
-            assert proving.prove(ground.site, whole=whole, jobs=jobs).passed
+            assert prove(ground.site, whole=whole, jobs=jobs).passed
         assert len(made.manifest.tables) > 500
     finally:
         furnish(backup_servers)

@@ -18,7 +18,7 @@ import pytest
 import zstandard
 from msgspec.structs import replace
 
-from procedures.backup import reading, running
+from procedures.backup import places, reading, running
 from procedures.backup.programs import Failed, Programs, programs_of
 from procedures.backup.recording import VerifyCourse
 from procedures.backup.sealing import Sealer
@@ -57,8 +57,8 @@ def prove(case: Case, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setenv(*MARK.split("="))
 
     def prove(manifest: Manifest, *, site: Site | None = None, with_programs: Programs = programs) -> None:
-        place = running.place_of(site or case.site)
-        with closing(running.store_at(place, "reader")) as store:
+        place = places.place_of(site or case.site)
+        with closing(places.store_at(place, "reader")) as store:
             reading.prove_whole(store, manifest, place.backup, with_programs)
 
     yield prove

@@ -13,9 +13,9 @@ from psycopg import sql
 
 from procedures.backup import restoring
 from procedures.backup.destination import Wanted
+from procedures.backup.refusing import Refused
 from procedures.backup.restore_recording import RestoreBackupCourse
-from procedures.backup.restoring import Refused
-from procedures.backup.running import Unwatched
+from procedures.backup.watching import Unwatched
 from runbook.commands.run_restore import restore_backup, restore_test
 from runbook.errors import ActionError
 from runbook.model import Outcome, State

@@ -16,9 +16,9 @@ import pyrage
 import pytest
 import zstandard
 
-from procedures.backup import milestones, running
+from procedures.backup import milestones, running, watching
 from procedures.backup.recording import BackupCourse
-from procedures.backup.running import Refused
+from procedures.backup.refusing import Refused
 from runbook.errors import ActionError, LockError, NotConfigured, ProbeError, SettingsError
 from runbook.model import Outcome, State
 from runbook.settings import Login, Secret
@@ -340,7 +340,7 @@ def test_keys_that_could_not_read_it_back_are_said_before_anything_is_written(
 def test_who_watches_is_told_and_may_stop_it(case: Case) -> None:
     told: list[tuple[str, Any]] = []
 
-    class Watch(running.Unwatched):
+    class Watch(watching.Unwatched):
         def stepped(self, what: Text, total: int | None = None) -> None:
             told.append((str(what), total))
 
@@ -361,7 +361,7 @@ def test_who_watches_is_told_and_may_stop_it(case: Case) -> None:
 @pytest.mark.usefixtures("trusting")
 @pytest.mark.parametrize("step", ["Dumping chica", "Reading back"])
 def test_ctrl_c_publishes_nothing_and_leaves_no_part(case: Case, step: str) -> None:
-    class Stopping(running.Unwatched):
+    class Stopping(watching.Unwatched):
         now = False
 
         def stepped(self, what: Text, total: int | None = None) -> None:
@@ -382,7 +382,7 @@ def test_ctrl_c_publishes_nothing_and_leaves_no_part(case: Case, step: str) -> N
 @pytest.mark.usefixtures("trusting")
 def test_as_a_run_it_says_what_was_published(case: Case) -> None:
     course = BackupCourse(case.site, "t")
-    course.act(running.Unwatched())
+    course.act(watching.Unwatched())
     record = course.record(execute=True)
     assert record.verdict.state is State.OK
     assert record.actions[0].outcome is Outcome.DONE

@@ -14,7 +14,8 @@ import pytest
 import zstandard
 
 from procedures.backup import sealing
-from procedures.backup.sealing import Sealer, unsealed
+from procedures.backup.sealing import Sealer
+from procedures.backup.unsealing import unsealed
 from runbook.errors import ActionError, ProbeError, ProbeFailure, SettingsError
 from runbook.settings import BackupSettings, Secret
 from tests.runbook.targets.servers_postgres import until
