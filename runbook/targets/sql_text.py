@@ -39,6 +39,8 @@ _TOKEN = re.compile(
     rf"|(?P<number>{_NUMBER})|(?P<word>[^\W\d][\w$]*)|(?P<sign>::|:=|{_OPERATOR}|.)",
     re.DOTALL,
 )
+_IS_PARAMETER = re.compile(rf"{_PARAMETER}\Z")
+STRING_MARK, NUMBER_MARK = "'‹…›'", "‹n›"
 _HOLE = "\0"  # no SQL text holds one
 _LIST = re.compile(r"\b(IN) ?\( ?\0(?: ?, ?\0)+ ?\)", re.IGNORECASE)
 _ROWS = re.compile(r"(\([^()\0]*\0[^()]*\))(?: ?, ?\([^()\0]*\0[^()]*\))+")
@@ -76,6 +78,15 @@ def normalised(statement: str) -> str:
     return numbered if len(numbered) <= _LONGEST else numbered[: _LONGEST - 1] + "…"
 
 
+def masked_literals(statement: str, *, longest: int = _LONGEST) -> str:
+    """The statement as it was written, with a mark in place of every literal; without its comments.
+
+    ``'‹…›'`` stands for a string, ``‹n›`` for a number: how many there were, and where, can still be seen.
+    """
+    shape = " ".join(_VALUE.sub(_with_mark, statement.replace(_HOLE, "")).split())
+    return shape if len(shape) <= longest else shape[: longest - 1] + "…"
+
+
 def tokens(statement: str) -> Iterator[Token]:
     """The statement's words in order, without comments and white space."""
     for match in _TOKEN.finditer(statement):
@@ -89,3 +100,10 @@ def _without_value(match: re.Match[str]) -> str:
     if match["quoted"] is not None:
         return match[0]
     return " " if match["comment"] is not None else _HOLE
+
+
+def _with_mark(match: re.Match[str]) -> str:
+    value = match["value"]
+    if value is None or _IS_PARAMETER.match(value):
+        return match[0] if match["comment"] is None else " "
+    return STRING_MARK if "'" in value or "$" in value else NUMBER_MARK

@@ -1,0 +1,1 @@
+"""The server's log, whatever its form, read for what statements cost and what they waited for."""
