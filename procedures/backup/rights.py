@@ -1,4 +1,4 @@
-"""What a backup needs of the database, for ``muses-runbook doctor``. Changes nothing."""
+"""What a backup and a restore need of the database, for ``muses-runbook doctor`` and ``grants``. Changes nothing."""
 
 from __future__ import annotations
 
@@ -22,6 +22,33 @@ LEFT JOIN (pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace) ON c.
     END)
 WHERE r.rolname = %(role)s
 """
+#: No role reads all large objects as ``pg_read_all_data`` reads all tables: each has rights of its own.
+_CLOSED_LARGE: LiteralString = """
+SELECT count(DISTINCT r.oid) = 1 AND count(m.oid) = 0 AS held
+FROM pg_roles AS r
+LEFT JOIN pg_largeobject_metadata AS m ON NOT r.rolsuper AND NOT pg_has_role(r.oid, m.lomowner, 'USAGE')
+    AND NOT EXISTS (SELECT FROM aclexplode(m.lomacl) AS a WHERE a.privilege_type = 'SELECT'
+        AND (a.grantee = 0 OR pg_has_role(r.oid, a.grantee, 'USAGE')))
+WHERE r.rolname = %(role)s
+"""
+_GRANT_LARGE = """
+DECLARE large oid;
+BEGIN FOR large IN SELECT oid FROM pg_largeobject_metadata LOOP
+    EXECUTE format('GRANT SELECT ON LARGE OBJECT %s TO %I', large, {role});
+END LOOP; END
+"""
+_GRANTS = """\
+-- Backups: pg_dump reads everything, large objects too (once more whenever another owner has made new ones)
+GRANT pg_read_all_data TO {role};
+{large}
+-- so that restore-backup can make its database; not needed where somebody else restores (--user)
+ALTER ROLE {role} CREATEDB;
+"""
+
+
+def grants_sql(operator: str) -> str:
+    """What the operator needs beside its rights in the schema, for a superuser to run; twice does no harm."""
+    return _GRANTS.format(role=quoted(operator), large=_grant_large(operator))
 
 
 def reads_all(line: Line, operator: str) -> Right:
@@ -31,3 +58,21 @@ def reads_all(line: Line, operator: str) -> Right:
     held = bool(line.row(sql.SQL(_CLOSED), {"role": operator})["held"])
     what, mend = text("{role} reads all tables, for pg_dump", role=operator), quoted(operator)
     return Right(what=what, held=held, mend=f"GRANT pg_read_all_data TO {mend};", identity="operator")
+
+
+def reads_large_objects(line: Line, operator: str) -> Right:
+    """Whether the operator may read every large object, at which ``pg_dump`` would end too."""
+    from psycopg import sql
+
+    held = bool(line.row(sql.SQL(_CLOSED_LARGE), {"role": operator})["held"])
+    what = text("{role} reads all large objects, for pg_dump", role=operator)
+    return Right(what=what, held=held, mend=_grant_large(operator), identity="operator")
+
+
+def _grant_large(operator: str) -> str:
+    return f"DO {_literal(_GRANT_LARGE.format(role=_literal(operator)))};"
+
+
+def _literal(words: str) -> str:
+    """Words as a literal of SQL, for the commands that people are told to run."""
+    return "'" + words.replace("'", "''") + "'"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, LiteralString
 from procedures.backup import journalled, looking
 from procedures.backup.facts import Attempt, Backups, Bucket, Guarded, HostTimers, Operating, Published, Wanted
 from procedures.backup.retention import Circumstances, Retention, decide
-from procedures.backup.rights import reads_all
+from procedures.backup.rights import grants_sql, reads_all, reads_large_objects
 from runbook.errors import ActionError, NotConfigured, ProbeError
 from runbook.model import Effect
 from runbook.probes import probe
@@ -161,9 +161,12 @@ class Backup(Target):
         """Whether the operator reads all that is dumped. Changes nothing."""
         if self._readers is None:
             raise NotConfigured("database", f"{self._setting}.database")
-        role = self._database.operator.user if self._database.operator else "muses_operator"
         with self._readers.reader() as line:
-            return (reads_all(line, role),)
+            return (reads_all(line, self._operator), reads_large_objects(line, self._operator))
+
+    def grants_sql(self) -> str:
+        """The least rights that backups and restores need in the database, for a superuser to run."""
+        return grants_sql(self._operator)
 
     @operation(Effect.CHANGE, deadline=LONGEST)
     def backup(self, *, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,6 +216,10 @@ class Backup(Target):
         if self._site.settings.storage is None:
             raise NotConfigured("storage", f"{self._setting}.storage")
         return self._site.settings.storage
+
+    @property
+    def _operator(self) -> str:
+        return self._database.operator.user if self._database.operator else "muses_operator"
 
     @property
     def _database(self) -> DatabaseSettings:

@@ -109,7 +109,7 @@ def _plain(one: Examined) -> dict[str, object]:
 
 def _database_grants(site: Site) -> Iterator[str]:
     if site.settings.database is not None:
-        yield f"-- PostgreSQL\n{open_target('database', site).grants_sql()}"
+        yield f"-- PostgreSQL\n{open_target('database', site).grants_sql()}\n{open_target('backup', site).grants_sql()}"
 
 
 def _broker_grants(settings: EnvironmentSettings) -> Iterator[str]:

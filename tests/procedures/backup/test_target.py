@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from psycopg import sql
 
-from procedures.backup import looking, milestones, running
+from procedures.backup import looking, milestones, places
 from procedures.backup.facts import Backups
 from procedures.backup.leases import leased
 from procedures.backup.target import LONGEST, Backup
@@ -22,7 +23,7 @@ from runbook.errors import ActionError, JournalError, NotConfigured, ProbeError,
 from runbook.journal import Journal
 from runbook.model import Effect, Step
 from runbook.probes import Readings, reading_through
-from runbook.settings import HostsSettings, Keys, Secret
+from runbook.settings import HostsSettings, Keys, Login, Secret
 from runbook.site import Site
 from runbook.targets.opening import open_target
 from runbook.targets.s3.configuration import only_by_tls
@@ -172,7 +173,7 @@ class TestBackups:
             "bueno/sub/manifest.json",
         ):
             ground.put(ground.prefix + key, b"12345")
-        store = running.store_at(running.place_of(ground.site))
+        store = places.store_at(places.place_of(ground.site))
         with leased(store, ground.prefix, f"{ground.prefix}medio/"), leased(store, ground.prefix, good):
             found = seen(target)
         store.close()
@@ -334,7 +335,7 @@ class TestStep:
 
     def test_it_refuses_where_another_was_made_or_has_begun(self, ground: Ground, target: Backup) -> None:
         step = self.step(target)
-        store = running.store_at(running.place_of(ground.site))
+        store = places.store_at(places.place_of(ground.site))
         with leased(store, ground.prefix, f"{ground.prefix}otro/"), pytest.raises(ActionError) as caught:
             target.perform(step)
         store.close()
@@ -438,7 +439,7 @@ class TestElsewhere:
         assert there.problem is not None
 
     def test_the_operator_must_read_all_that_is_dumped(self, ground: Ground, target: Backup) -> None:
-        (right,) = target.rights()
+        right, _large = target.rights()
         assert (right.held, right.identity) == (True, "operator")
         assert right.mend == "GRANT pg_read_all_data TO muses_operator;"
         ground.admin.execute("CREATE SCHEMA cerrado; CREATE TABLE cerrado.t (id int)")
@@ -452,6 +453,37 @@ class TestElsewhere:
             assert not target.rights()[0].held
         finally:
             ground.admin.execute("DROP SCHEMA cerrado CASCADE")
+
+    def test_the_operator_must_read_all_large_objects(self, ground: Ground, target: Backup) -> None:
+        """At one that it may not read ``pg_dump`` ends, and no role of the server's own reads them all."""
+        assert target.rights()[1].held
+        (made,) = ground.admin.execute("SELECT lo_from_bytea(0, 'foto') AS oid").fetchall()
+        try:
+            large = target.rights()[1]
+            assert (large.held, large.identity) == (False, "operator")
+            ground.admin.execute(large.mend)
+            assert target.rights()[1].held
+        finally:
+            ground.admin.execute("SELECT lo_unlink(%s)", [made["oid"]])
+
+    def test_the_printed_rights_are_all_that_a_new_operator_lacks(self, ground: Ground, make: Make) -> None:
+        role = "o'perador \"$$"
+        assert ground.site.settings.database is not None
+        database = msgspec.structs.replace(ground.site.settings.database, operator=Login(user=role))
+        target = make(_with(ground.site, database=database))
+        new = sql.Identifier(role)
+        (made,) = ground.admin.execute("SELECT lo_from_bytea(0, 'foto') AS oid").fetchall()
+        ground.admin.execute(sql.SQL("CREATE ROLE {}").format(new))
+        try:
+            assert [right.held for right in target.rights()] == [False, False]
+            for _ in range(2):
+                ground.admin.execute(target.grants_sql())
+            assert [right.held for right in target.rights()] == [True, True]
+            (found,) = ground.admin.execute("SELECT rolcreatedb FROM pg_roles WHERE rolname = %s", [role]).fetchall()
+            assert found["rolcreatedb"]
+        finally:
+            ground.admin.execute("SELECT lo_unlink(%s)", [made["oid"]])
+            ground.admin.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(new))
 
     def test_the_clock_is_the_storages(self, target: Backup) -> None:
         skew = target.clock_skew()
