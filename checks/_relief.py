@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from checks import _sessions
+from checks import _index_building, _sessions
 from checks._found import told
 from checks._restoring import restart, start
 from runbook.model import Effect, Finding, Proof, Risk, Step
 from runbook.rows import NoPlan
-from runbook.text import Text, size, text
+from runbook.text import Text, text
 
 DATABASE = "database"
 
@@ -39,34 +39,7 @@ def _endings(findings: Mapping[str, Finding]) -> Iterator[Step]:
 
 
 def _indexes(findings: Mapping[str, Finding]) -> Iterator[Step]:
-    for index in told(findings, "queries_are_slow", "indexes"):
-        made = index["arguments"]
-        yield Step(
-            what=text(
-                "Create index {name} on {table} ({columns}) without blocking writers, about {size}",
-                name=made["name"],
-                table=made["table"],
-                columns=", ".join(made["columns"]),
-                size=size(index["bytes"]),
-            ),
-            target=DATABASE,
-            operation="create_index",
-            arguments=made,
-            fingerprint=index["fingerprint"],
-            risk=Risk.MEDIUM,
-            effect=Effect.CHANGE,
-            undo=_drop(made["name"]),
-        )
-
-
-def _drop(name: str) -> Step:
-    return Step(
-        what=text("Drop index {name} without blocking writers", name=name),
-        target=DATABASE,
-        operation="drop_index",
-        arguments={"name": name},
-        effect=Effect.CHANGE,
-    )
+    return _index_building.steps(told(findings, "queries_are_slow", "indexes"))
 
 
 def _analyses(findings: Mapping[str, Finding]) -> Iterator[Step]:

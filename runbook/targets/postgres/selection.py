@@ -53,11 +53,17 @@ def _next(loads: Sequence[Load], priced: Sequence[Priced], found: Sequence[int])
         for place, one in enumerate(priced)
         if place not in found and _worth(loads, now, place)
     }
-    good = {place: gain for place, gain in net.items() if gain > 0}
+    good = {place: gain for place, gain in net.items() if gain > _least(loads, priced, found, place)}
     if not good:
         return None
     near = [place for place, gain in good.items() if gain * _SHORTER_IS_BETTER >= max(good.values())]
     return min(near, key=lambda place: (_size(priced[place].candidate), -good[place]))
+
+
+def _least(loads: Sequence[Load], priced: Sequence[Priced], found: Sequence[int], place: int) -> float:
+    """A longer one in the place of one that is chosen must be worth the change."""
+    shorter = [one for one in found if priced[one].candidate.begins(priced[place].candidate)]
+    return _MERGED * _saved(loads, shorter)
 
 
 def _size(candidate: Candidate) -> tuple[int, bool]:

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import msgspec
 
-from runbook.targets.postgres.access import Access, statement
+from runbook.targets.postgres.access import Access, quoted, statement
 from runbook.targets.postgres.activity import seeing
+from runbook.targets.postgres.candidates import Candidate
 from runbook.targets.postgres.connection import ANSWER_SECONDS, Line, mapped, opened
 from runbook.targets.postgres.failures import blind
 from runbook.targets.postgres.structs import Noun
@@ -31,6 +32,16 @@ class ForeignKey(Noun, frozen=True, kw_only=True):
     parent_deleted: int
     index: str | None
 
+    @property
+    def wanted(self) -> Candidate:
+        """The index that it lacks."""
+        return Candidate(self.table, self.table_oid, float(self.rows), (self.column,))
+
+    @property
+    def question(self) -> str:
+        """What the server asks for each row that is deleted from the parent."""
+        return f"SELECT 1 FROM ONLY {quoted(self.table)} x WHERE x.{quoted(self.column)} = $1"
+
 
 class StoredIndex(Noun, frozen=True, kw_only=True):
     """One index as it stands.
@@ -40,6 +51,7 @@ class StoredIndex(Noun, frozen=True, kw_only=True):
     replication does. ``phase`` and ``percent`` are of a build that runs now. ``bytes`` as of the last vacuum.
     """
 
+    schema: str
     table: str
     name: str
     definition: str
@@ -55,6 +67,26 @@ class StoredIndex(Noun, frozen=True, kw_only=True):
     bytes: int
     phase: str | None = None
     percent: float | None = None
+
+    @property
+    def droppable(self) -> bool:
+        """Whether nothing but speed hangs on it and nobody builds it now."""
+        return not (self.primary or self.enforces or self.identifies or self.phase)
+
+    @property
+    def drop_command(self) -> str:
+        """What a person would run to drop it without blocking writers."""
+        return f"DROP INDEX CONCURRENTLY {quoted(self.schema)}.{quoted(self.name)};"
+
+    @property
+    def build_command(self) -> str:
+        """What a person would run to have it back, without blocking writers."""
+        return self.definition.replace(" INDEX ", " INDEX CONCURRENTLY ", 1) + ";"
+
+    @property
+    def rebuild_command(self) -> str:
+        """What a person would run to build it anew in its place."""
+        return f"REINDEX INDEX CONCURRENTLY {quoted(self.schema)}.{quoted(self.name)};"
 
 
 class IndexUses(Noun, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 -- Every index of the exchange and core tables. `key` holds each column or expression as the server writes it, the
 -- other lists its operator class, collation and direction; what an index includes beyond its key is in `included`.
 SELECT
+    %(schema)s::text AS schema,
     heap.relname::text AS "table",
     entry.relname::text AS name,
     pg_get_indexdef(indexrelid) AS definition,
