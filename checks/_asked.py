@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from checks import _capacity, _growth, _refusals, _replicas
+from checks import _capacity, _growth, _past, _refusals, _replicas
 from runbook.errors import HistoryError, ProbeError
 from runbook.limits import Limits
 
@@ -59,6 +59,14 @@ def locked(database: Database, service: str) -> int:
     except ProbeError:
         return 0
     return sum(s.wait_event_type == "Lock" and s.application.startswith(service) for s in sessions)
+
+
+def past(history: History, queue: Queue, limits: Limits) -> _past.Past:
+    """A queue's length so far; that of Prometheus where neither the broker nor earlier runs have enough samples."""
+    own = earlier(history, "QUEUE-01", _growth.depth_of(queue.name), limits)
+    if len(queue.samples) >= _growth.FEW:
+        return _past.Past(own)
+    return _past.of(history, own, _growth.FEW, "queue_messages", queue.name, limits.span("window"))
 
 
 def earlier(history: History, row: str, object: str, limits: Limits) -> _growth.Earlier:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from checks import _past
 from checks._latency import trend
 from runbook.limits import Limits
 from runbook.model import State
@@ -14,6 +15,7 @@ from runbook.text import Quantity, Text, percent, size, text
 
 if TYPE_CHECKING:
     from procedures.purge.facts import Staged
+    from runbook.history import History
     from runbook.targets.hosts.hosts import Disk, HostDisks
 
 #: The names under which all tables together, and the forecast of their disk, are remembered.
@@ -50,6 +52,13 @@ def growth(samples: Samples) -> float | None:
     """Bytes or rows a second, over samples that are enough; None where they do not rise."""
     found = trend(samples)
     return found.slope if found.rises and found.slope > 0 else None
+
+
+def past(history: History, limits: Limits) -> _past.Past:
+    """The size of all tables together so far. Raises HistoryError."""
+    since = limits.span("look_back")
+    own = history.samples("STAGE-02", TOTAL, since)
+    return _past.of(history, own, limits.number("least_samples") - 1, "staging_bytes", TOTAL, since)
 
 
 def tell(staged: Staged, paces: Mapping[str, float | None], state: State, limits: Limits) -> None:

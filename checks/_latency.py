@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from checks import _past
 from runbook.limits import Limits
 from runbook.model import State
 from runbook.text import Quantity, text
 
 if TYPE_CHECKING:
+    from runbook.history import History
     from runbook.targets.postgres.structs import ExchangeLatency
 
 #: The name of the guide's own metric: all exchange tables together.
@@ -43,6 +45,15 @@ def current(tables: Iterable[ExchangeLatency]) -> Iterator[tuple[str, timedelta]
     overall = _overall(tables)
     if overall is not None:
         yield OVERALL, overall
+
+
+def past(history: History, object: str, limits: Limits) -> _past.Past:
+    """The latency so far, for a trend. Prometheus can tell it of all tables together only. Raises HistoryError."""
+    since = limits.span("look_back")
+    own = history.samples("ETL-01", object, since)
+    if object != OVERALL:
+        return _past.Past(own)
+    return _past.of(history, own, limits.number("least_samples") - 1, "etl_latency", object, since)
 
 
 def judge(tables: Sequence[ExchangeLatency], limits: Limits) -> None:

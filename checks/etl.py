@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from checks import _batches, _consolidation, _latency, _overload, _relief, _statements
+from checks import _batches, _consolidation, _latency, _overload, _past, _relief, _statements
 from runbook.limits import Limits, Number, Threshold
 from runbook.model import Finding, Risk, Step
 from runbook.rows import Findings, diagnoses, remedies, row
@@ -70,10 +70,11 @@ def check_etl_latency_is_not_rising(database: Database, history: History, limits
     """
     now = datetime.now(UTC)
     for object, value in _latency.current(database.etl_latency(limits.span("window"))):
-        earlier = history.samples("ETL-01", object, limits.span("look_back"))
-        samples = (*earlier, (now, value.total_seconds()))
+        past = _latency.past(history, object, limits)
+        samples = (*past.samples, (now, value.total_seconds()))
         if len(samples) >= limits.number("least_samples") and now - samples[0][0] >= limits.span("least_span"):
             _latency.judge_trend(object, samples, limits)
+        _past.tell(past, object, limits)
     limits.skip(_too_few(limits))
 
 

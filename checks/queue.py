@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from checks import _asked, _capacity, _dead_letters, _growth, _refusals, _replicas, _restoring
+from checks import _asked, _capacity, _dead_letters, _growth, _past, _refusals, _replicas, _restoring
 from runbook.limits import Limits, Threshold
 from runbook.model import Finding, Risk, Step
 from runbook.rows import Findings, diagnoses, remedies, row
@@ -41,14 +41,15 @@ def check_queue_does_not_grow(broker: Broker, history: History, limits: Limits) 
     A queue that grows is work that students wait for: nothing behind it moves.
     """
     for queue in broker.queues(watched=True, window=limits.span("window")):
-        earlier = _asked.earlier(history, "QUEUE-01", _growth.depth_of(queue.name), limits)
-        _growth.judge(queue, earlier, limits)
+        past = _asked.past(history, queue, limits)
+        _growth.judge(queue, past.samples, limits)
+        _past.tell(past, queue.name, limits)
 
 
 @diagnoses(check_queue_does_not_grow, es="El Servicio de Procesamiento Inicial está caído")
 def initial_processing_is_down(workers: Workers, broker: Broker) -> Finding:
     """The initial-processing service is down."""
-    return _replicas.down(workers.processing, _asked.processing(workers), _asked.queue_of(workers, broker))
+    return _replicas.down(_asked.service(workers), _asked.processing(workers), _asked.queue_of(workers, broker))
 
 
 @diagnoses(check_queue_does_not_grow, es="El worker está activo pero no consume")
@@ -56,7 +57,7 @@ def worker_is_not_consuming(workers: Workers, broker: Broker, database: Database
     """The worker is alive but does not consume."""
     queue, replicas = _asked.queue_of(workers, broker), _asked.processing(workers)
     refused = _asked.refused(database, logs, workers, queue)
-    return _replicas.stuck(workers.processing, replicas, queue, _asked.clients(broker, queue), refused)
+    return _replicas.stuck(_asked.service(workers), replicas, queue, _asked.clients(broker, queue), refused)
 
 
 @diagnoses(check_queue_does_not_grow, es="Errores de conexión a la BD sep_muses")
@@ -72,10 +73,10 @@ def too_few_consumers(workers: Workers, broker: Broker, database: Database, logs
     """The consumers are fewer than the arriving messages need."""
     queue, running = _asked.queue_of(workers, broker), _replicas.alive(_asked.processing(workers))
     return _capacity.too_few(
-        workers.processing,
+        _asked.service(workers),
         len(running),
         queue,
-        _capacity.Ceiling(workers.max_replicas, _asked.room(database, workers)),
+        _asked.ceiling(database, workers),
         refused=_asked.refused(database, logs, workers, queue),
         locked=_asked.locked(database, workers.processing),
     )

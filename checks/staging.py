@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from checks import _filling, _purging
+from checks import _filling, _past, _purging
 from runbook.errors import NotConfigured, ProbeError
 from runbook.limits import Limits, Threshold
 from runbook.model import Finding, Risk, State, Step
@@ -104,7 +104,9 @@ def check_staging_does_not_fill_the_disk(purge: Purging, hosts: Hosts, history: 
     A full disk stops the database for everybody, and the deletes that would make room need room themselves.
     """
     now, staged = datetime.now(UTC), purge.staged()
-    samples = (*history.samples("STAGE-02", _filling.TOTAL, limits.span("look_back")), (now, float(staged.bytes)))
+    past = _filling.past(history, limits)
+    samples = (*past.samples, (now, float(staged.bytes)))
+    _past.tell(past, _filling.TOTAL, limits)
     if len(samples) < limits.number("least_samples") or now - samples[0][0] < limits.span("least_span"):
         _filling.tell(staged, {}, State.SKIPPED, limits)
         limits.skip(_filling.too_young(limits))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runbook.errors import HistoryError
 from runbook.limits import number
@@ -44,10 +44,22 @@ CREATE TABLE IF NOT EXISTS attempt (environment TEXT NOT NULL, row TEXT NOT NULL
 Samples = tuple[tuple[datetime, float], ...]
 
 
+class Elsewhere(Protocol):
+    """Something that kept measures while no run did, such as Prometheus."""
+
+    def past(self, quantity: str, object: str, since: timedelta) -> Samples:
+        """What it kept of one quantity, oldest first. Raises ProbeError."""
+        ...
+
+
 class History:
-    """The history of one environment. ``file`` None keeps it in memory, for tests and replays."""
+    """The history of one environment. ``file`` None keeps it in memory, for tests and replays.
+
+    ``elsewhere`` is asked where a row has too few samples of its own; None where the site has nothing of the kind.
+    """
 
     name = "history"
+    elsewhere: Elsewhere | None = None
 
     def __init__(self, file: Path | None, environment: str) -> None:
         self._file, self._environment = file, environment

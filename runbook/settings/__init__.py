@@ -9,6 +9,7 @@ from runbook.settings.database import DatabaseSettings
 from runbook.settings.hosts import HostsSettings
 from runbook.settings.logs import LogAccess, LogsSettings
 from runbook.settings.policy import Permission, PolicySettings
+from runbook.settings.prometheus import PrometheusSettings
 from runbook.settings.purge import Hold, PurgeSettings, ThrottleSettings
 from runbook.settings.schedule import ScheduleSettings
 from runbook.settings.site import EnvironmentSettings, Settings, SiteSettings
@@ -30,6 +31,7 @@ __all__ = [
     "LogsSettings",
     "Permission",
     "PolicySettings",
+    "PrometheusSettings",
     "PurgeSettings",
     "ScheduleSettings",
     "Secret",

@@ -17,6 +17,7 @@ from runbook.settings.database import DatabaseSettings
 from runbook.settings.hosts import HostsSettings
 from runbook.settings.logs import LogsSettings
 from runbook.settings.policy import PolicySettings
+from runbook.settings.prometheus import PrometheusSettings
 from runbook.settings.purge import PurgeSettings
 from runbook.settings.schedule import ScheduleSettings
 from runbook.settings.storage import ArchiveSettings, StorageSettings
@@ -33,6 +34,7 @@ class EnvironmentSettings(Strict, frozen=True, kw_only=True):
     workers: WorkersSettings | None = None
     logs: LogsSettings | None = None
     hosts: HostsSettings | None = None
+    prometheus: PrometheusSettings | None = None
     archive: ArchiveSettings = msgspec.field(default_factory=ArchiveSettings)
     purge: PurgeSettings = msgspec.field(default_factory=PurgeSettings)
     backup: BackupSettings = msgspec.field(default_factory=BackupSettings)

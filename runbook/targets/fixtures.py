@@ -17,6 +17,7 @@ from runbook.targets.opening import open_target
 if TYPE_CHECKING:
     from runbook.history import History
     from runbook.site import Site
+    from runbook.targets.prometheus.prometheus import Prometheus
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +33,9 @@ def limits() -> Limits:
 
 
 @pytest.fixture(scope="session")
-def history(site: Site) -> History:
-    """Earlier runs' measures."""
+def history(site: Site, prometheus: Prometheus) -> History:
+    """Earlier runs' measures, and what Prometheus kept where they are too few."""
+    site.history.elsewhere = prometheus if site.settings.prometheus is not None else None
     return site.history
 
 
@@ -56,5 +58,6 @@ workers = _target("workers", "The services' replicas.")
 logs = _target("logs", "The services' and the database's logs.")
 storage = _target("storage", "The object store of backups and archives.")
 hosts = _target("hosts", "The application servers.")
+prometheus = _target("prometheus", "Prometheus.")
 purge = _target("purge", "The purge of the exchange tables: what it would do, what it did, and the procedure itself.")
 backup = _target("backup", "The backups of the database: those that lie there, and the procedure itself.")

@@ -16,6 +16,7 @@ KINDS = {
     "logs": ("runbook.targets.logs.logs", "Logs"),
     "storage": ("runbook.targets.s3.storage", "Storage"),
     "hosts": ("runbook.targets.hosts.hosts", "Hosts"),
+    "prometheus": ("runbook.targets.prometheus.prometheus", "Prometheus"),
     "purge": ("procedures.purge.target", "Purge"),
     "backup": ("procedures.backup.target", "Backup"),
 }

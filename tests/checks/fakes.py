@@ -51,6 +51,8 @@ class Workers(Told):
 class NoHistory:
     """A history that holds the samples it is given, for every object."""
 
+    elsewhere: Any = None
+
     def __init__(self, *samples: tuple[datetime, float]) -> None:
         self._samples = samples
 

@@ -30,7 +30,7 @@ def examined(place: Place, **variables: str) -> tuple[int, dict[str, dict[str, A
 def test_every_identity_of_the_lab_holds_what_it_needs(lab_place: Place) -> None:
     code, found = examined(lab_place)
     assert code == Exit.OK, found
-    assert set(found) == {"database", "broker", "workers", "logs", "storage", "hosts", "purge", "backup"}
+    assert set(found) == {"database", "broker", "workers", "logs", "storage", "hosts", "prometheus", "purge", "backup"}
     assert {right["identity"] for right in found["database"]["rights"]} == {"reader", "operator"}
 
 

@@ -1,0 +1,1 @@
+"""Prometheus: readings, and a past for the first run."""
