@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from checks import _capacity, _growth, _past, _refusals, _replicas
 from runbook.errors import HistoryError, ProbeError
 from runbook.limits import Limits
+from runbook.targets.workers.replicas import Service
 
 if TYPE_CHECKING:
     from runbook.history import History
@@ -44,12 +46,22 @@ def refused(database: Database, logs: Logs, workers: Workers, queue: Queue) -> b
     return seen.refusing(works=bool(queue.acknowledge_rate), alive=alive) is True
 
 
-def room(database: Database, workers: Workers) -> int | None:
-    """For how many more replicas there are connections; None where the database does not say."""
-    try:
-        return _capacity.room(database.connections(), workers.processing, workers.connections_per_replica)
-    except ProbeError:
-        return None
+def service(workers: Workers) -> Service:
+    """The number of replicas of the initial-processing service, and whose it is."""
+    found = next((one for one in workers.services() if one.name == workers.processing), None)
+    return found or Service(name=workers.processing, wanted=0, running=0, most=0)
+
+
+def ceiling(database: Database, workers: Workers) -> _capacity.Ceiling:
+    """What bounds the replicas; the database's connections are not known where it does not say."""
+    known = service(workers)
+    each, most = workers.connections_per_replica, workers.max_replicas
+    free: int | None = None
+    with suppress(ProbeError):
+        free = _capacity.free(database.connections(), workers.processing)
+    if free is not None and workers.max_connections is not None:
+        free = min(free, max(0, workers.max_connections - known.wanted * each))
+    return _capacity.Ceiling(most if known.most is None else min(most, known.most), free, each)
 
 
 def locked(database: Database, service: str) -> int:

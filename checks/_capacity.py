@@ -18,6 +18,7 @@ from runbook.text import Quantity, Text, per_second, text
 if TYPE_CHECKING:
     from runbook.targets.postgres.structs import Connections
     from runbook.targets.rabbitmq.broker import Queue
+    from runbook.targets.workers.workers import Service
 
 #: Capacity beyond the arrivals, so that a backlog shrinks and a burst does not bring it back.
 HEADROOM = 1.2
@@ -40,14 +41,22 @@ class Need:
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What bounds the replicas: those declared, and the connections that the database leaves (None: not known)."""
+    """What bounds the replicas: how many there may be, the connections that are free (None: not known), each's cost."""
 
     replicas: int
     connections: int | None
+    each: int = 1
 
     def allows(self, running: int, wanted: int) -> int:
         """How many replicas there may be; what is not known allows no more than there are."""
-        return min(wanted, self.replicas, running + max(0, self.connections or 0))
+        return min(wanted, max(self.replicas, running), running + self.room)
+
+    @property
+    def room(self) -> int:
+        """For how many more replicas the connections suffice; none where they are not known."""
+        if self.connections is None:
+            return 0
+        return max(0, self.connections) // self.each if self.each else self.replicas
 
 
 def need(queue: Queue, running: int) -> Need | None:
@@ -59,8 +68,8 @@ def need(queue: Queue, running: int) -> Need | None:
     return Need(queue.arrival_rate, per_replica, wanted)
 
 
-def room(connections: Connections, service: str, per_replica: int) -> int:
-    """How many more replicas the tightest limit of the service's role, the database and the server leaves room for."""
+def free(connections: Connections, service: str) -> int:
+    """How many connections the tightest limit of the service's role, the database and the server leaves."""
     spare = [connections.max_connections - connections.reserved - connections.used]
     if connections.database_limit is not None and connections.database_limit >= 0:
         spare.append(connections.database_limit - connections.database_used)
@@ -68,14 +77,16 @@ def room(connections: Connections, service: str, per_replica: int) -> int:
         serves = any(application.startswith(service) for application in role.by_application)
         if serves and role.limit is not None and role.limit >= 0:
             spare.append(role.limit - role.used)
-    return max(0, min(spare)) // per_replica
+    return max(0, min(spare))
 
 
-def too_few(service: str, running: int, queue: Queue, ceiling: Ceiling, *, refused: bool, locked: int) -> Finding:
+def too_few(service: Service, running: int, queue: Queue, ceiling: Ceiling, *, refused: bool, locked: int) -> Finding:
     """Whether all replicas work and are still fewer than the arrivals need, and how many that would be."""
     seen = _seen(queue)
-    if reason := _another_cause(service, running, queue, refused=refused, locked=locked):
+    if reason := _another_cause(service.name, running, queue, refused=refused, locked=locked):
         return ruled_out(reason, seen)
+    if service.unseen:
+        return unknown(_unseen(service), seen)
     needed = need(queue, running)
     if needed is None:
         return unknown(text("How many consumers are needed cannot be measured: the rates are not known"), seen)
@@ -94,10 +105,13 @@ def too_few(service: str, running: int, queue: Queue, ceiling: Ceiling, *, refus
         summary,
         seen,
         numbers,
-        _allowed(ceiling),
-        advice=_advice(needed, queue.messages, running, to),
-        running=running,
+        *_allowed(ceiling, needed.replicas - running),
+        advice=_advice(needed, queue.messages, running, to, service.owner),
+        running=service.wanted,
         to=to,
+        version=service.version,
+        owner=service.owner,
+        budget={"more": needed.replicas - running, "each": ceiling.each, "free": ceiling.connections},
     )
 
 
@@ -115,7 +129,17 @@ def _another_cause(service: str, running: int, queue: Queue, *, refused: bool, l
     return None
 
 
-def _advice(needed: Need, messages: int, running: int, to: int) -> tuple[Text, ...]:
+def _unseen(service: Service) -> Text:
+    return text(
+        "How many replicas {service} has, or who decides it, cannot be seen: {unseen}",
+        service=service.name,
+        unseen="; ".join(service.unseen),
+    )
+
+
+def _advice(needed: Need, messages: int, running: int, to: int, owner: str) -> tuple[Text, ...]:
+    if owner:
+        return (text("The number belongs to {owner}: raise its limits there", owner=owner),)
     if to <= running:
         return (text("There may not be more than {running}: raise the limit that binds", running=_n(running)),)
     time = needed.drains(messages, to)
@@ -136,16 +160,20 @@ def _numbers(needed: Need, running: int) -> Evidence:
     return fact(said, SOURCE)
 
 
-def _allowed(ceiling: Ceiling) -> Evidence:
+def arithmetic(more: int, each: int, free: int) -> Text:
+    """What more replicas cost in connections, and how many there are."""
+    need = Quantity(more * each, "connections")
+    if more == 1:
+        return text("One more replica needs {need}; {free} are free", need=need, free=free)
+    return text("{more} more replicas need {need}; {free} are free", more=more, need=need, free=free)
+
+
+def _allowed(ceiling: Ceiling, more: int) -> tuple[Evidence, ...]:
+    most = fact(text("{most} may run", most=_n(ceiling.replicas)), "max_replicas")
     if ceiling.connections is None:
         unseen = text("How many more connections the database allows is not known: no replica is added")
-        return fact(unseen, "pg_stat_activity")
-    said = text(
-        "{most} may run, and the database has connections for {more} more",
-        most=_n(ceiling.replicas),
-        more=ceiling.connections,
-    )
-    return fact(said, "pg_stat_activity")
+        return most, fact(unseen, "pg_stat_activity")
+    return most, fact(arithmetic(more, ceiling.each, ceiling.connections), "pg_stat_activity")
 
 
 def _seen(queue: Queue) -> Evidence:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from checks._capacity import arithmetic
 from checks._found import told
 from runbook.model import Effect, Finding, Proof, Risk, Step
 from runbook.rows import NoPlan
@@ -23,11 +24,13 @@ def steps(findings: Mapping[str, Finding], service: str, most: int) -> Iterator[
     if door.proof is not Proof.RULED_OUT:
         raise NoPlan(_stay_away(door.proof))
     starts = [start(handle, most) for handle in told(findings, "initial_processing_is_down", "start")]
+    starts += [scale(service, one, most) for one in told(findings, "initial_processing_is_down", "scale")]
     restarts = [restart(handle, most) for handle in told(findings, "worker_is_not_consuming", "restart")]
+    restarts += [roll(service, one, most) for one in told(findings, "worker_is_not_consuming", "roll")]
     yield from (*starts, *restarts)
     few = findings["too_few_consumers"]
     if few.proof is Proof.CONFIRMED and not starts and not restarts:
-        yield scale(service, few.data["running"], few.data["to"], most)
+        yield scale(service, few.data, most)
 
 
 def start(handle: Mapping[str, Any], population: int | None) -> Step:
@@ -52,29 +55,63 @@ def restart(handle: Mapping[str, Any], population: int | None) -> Step:
         target=WORKERS,
         operation="restart",
         arguments={"name": handle["name"]},
-        fingerprint={"pid": handle["pid"]},
+        fingerprint={"pid": handle["pid"], **({"life": handle["life"]} if handle.get("life") else {})},
         risk=Risk.MEDIUM,
         effect=Effect.CHANGE,
         population=population,
     )
 
 
-def scale(service: str, running: int, to: int, population: int | None) -> Step:
-    """Run more replicas. Raises NoPlan where the limits allow no more."""
+def roll(service: str, asked: Mapping[str, Any], population: int | None) -> Step:
+    """Restart all replicas in their turn, by the process manager's own means. There is no way back."""
+    return Step(
+        what=text("Restart all replicas of {service}, one at a time", service=service),
+        target=WORKERS,
+        operation="roll",
+        arguments={"service": service},
+        fingerprint=_fingerprint(asked),
+        risk=Risk.MEDIUM,
+        effect=Effect.CHANGE,
+        touches=asked["running"],
+        population=population,
+    )
+
+
+def scale(service: str, asked: Mapping[str, Any], population: int | None) -> Step:
+    """Run more replicas. Raises NoPlan where the limits allow no more, or the number is somebody else's."""
+    running, to = asked["running"], asked["to"]
+    if owner := asked.get("owner"):
+        raise NoPlan(
+            text(
+                "The number of replicas of {service} belongs to {owner}: change it there", service=service, owner=owner
+            )
+        )
     if to <= running:
-        raise NoPlan(text("The limits allow no more than the {running} that run", running=_n(running)))
+        raise NoPlan(_no_more(running, asked.get("budget") or {}))
     return Step(
         what=text("Scale {service} from {running} to {to}", service=service, running=running, to=_n(to)),
         target=WORKERS,
         operation="scale",
         arguments={"service": service, "to": to},
-        fingerprint={"running": running},
+        fingerprint=_fingerprint(asked),
         risk=Risk.MEDIUM,
         effect=Effect.CHANGE,
         undo=_scale_back(service, running, to),
         touches=to - running,
         population=population,
     )
+
+
+def _fingerprint(asked: Mapping[str, Any]) -> dict[str, Any]:
+    version = {"version": asked["version"]} if asked.get("version") else {}
+    return {"running": asked["running"], **version}
+
+
+def _no_more(running: int, budget: Mapping[str, Any]) -> Text:
+    free = budget.get("free")
+    if free is not None and budget["each"] > free:
+        return arithmetic(budget["more"], budget["each"], free)
+    return text("The limits allow no more than the {running} that run", running=_n(running))
 
 
 def _stay_away(proof: Proof) -> Text:

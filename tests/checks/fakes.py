@@ -13,7 +13,7 @@ from runbook.rows import Check, of
 from runbook.targets.logs.logs import ErrorGroup, ErrorGroups
 from runbook.targets.postgres.structs import Blocker, Connections, IndexProposal, RoleUse, Session
 from runbook.targets.rabbitmq.broker import Consumer, Queue
-from runbook.targets.workers.workers import Replica
+from runbook.targets.workers.replicas import Replica, Service, counted
 from runbook.text import text
 
 PROCESSING = "servicio-procesamiento-inicial"
@@ -45,7 +45,12 @@ class Workers(Told):
     """The process manager, with the service names of the lab."""
 
     processing, consolidation, queue = PROCESSING, CONSOLIDATION, QUEUE
-    max_replicas, connections_per_replica = 8, 1
+    max_replicas, connections_per_replica, max_connections = 8, 1, None
+
+    def services(self) -> tuple[Service, ...]:
+        """The services told, or as the replicas told have them."""
+        told = self._answers.get("services")
+        return counted(self.replicas()) if told is None else told
 
 
 class NoHistory:

@@ -16,6 +16,7 @@ from checks.queue import (
 from runbook.errors import HistoryError, ProbeFailure
 from runbook.model import Finding, Proof, State
 from runbook.rows import NoPlan
+from runbook.targets.workers.replicas import Service
 from tests.checks import fakes
 from tests.checks.fakes import Told, Workers, connections, consumer, errors, group, line, queue, replica, replicas
 
@@ -49,10 +50,17 @@ def findings(**changes: Any) -> dict[str, Finding]:
     return fakes.diagnosed(
         check_queue_does_not_grow,
         broker=Told(queues=(told["queue"],), consumers=told["consumers"]),
-        workers=Workers(replicas=told["replicas"]),
+        workers=workers_of(told),
         logs=Told(errors=told["errors"]),
         database=Told(connections=told["connections"], sessions=told["sessions"]),
     )
+
+
+def workers_of(told: dict[str, Any]) -> Workers:
+    given = {"services": told["services"]} if "services" in told else {}
+    workers = Workers(replicas=told["replicas"], **given)
+    vars(workers).update(told.get("workers", {}))
+    return workers
 
 
 def plan(found: dict[str, Finding]) -> list[Any]:
@@ -308,7 +316,7 @@ class TestNumbers:
 
     def test_the_number_is_arrival_by_capacity_with_headroom(self) -> None:
         found = findings(**FEW)["too_few_consumers"]
-        assert found.data == {"running": 2, "to": 3}
+        assert (found.data["running"], found.data["to"]) == (2, 3)
         assert "100 1/s arrive and 2 replicas finish 80 1/s: 3 replicas are needed" in str(found.summary)
         assert any("÷ 40 1/s of each replica × 1.2" in str(evidence.statement) for evidence in found.evidence)
         assert str(found.advice[0]) == "With 3 replicas the 900 messages that wait are done in 45 s"
@@ -371,11 +379,89 @@ class TestRemedy:
             plan(findings(**DOWN, **blind))
 
     def test_says_so_when_the_limits_allow_no_more(self) -> None:
-        with pytest.raises(NoPlan, match="no more than the 2 replicas"):
+        with pytest.raises(NoPlan, match="One more replica needs 1 connections; 0 are free"):
             plan(findings(**FEW, connections=connections(20)))
+        with pytest.raises(NoPlan, match="no more than the 2 replicas"):
+            plan(findings(**FEW, workers={"max_replicas": 2}))
 
     def test_has_nothing_to_do_when_all_is_well(self) -> None:
         assert plan(findings()) == []
+
+
+def numbered(wanted: int, running: int, **changes: Any) -> tuple[Service, ...]:
+    """The service as Kubernetes or a Swarm has it: a number, and no replicas with names that last."""
+    plain: dict[str, Any] = {"wanted": wanted, "running": running, "numbered": True, "version": "u/3"}
+    return (Service(name=fakes.PROCESSING, **{**plain, **changes}),)
+
+
+PODS = tuple(replica(n, declared=False, life=f"uid-{n}", pid=None, keeper="Kubernetes") for n in (1, 2))
+BUSY = {"queue": queue(*line(0, 900), arrival_rate=200.0, acknowledge_rate=80.0), "replicas": PODS}
+
+
+class TestNumberedServices:
+    """Process managers that keep a number: what the causes and the plan make of it."""
+
+    def test_the_plan_names_the_version_and_undoes_to_the_number_before(self) -> None:
+        (step,) = plan(findings(**BUSY, services=numbered(2, 2)))
+        assert (step.arguments["to"], step.fingerprint) == (6, {"running": 2, "version": "u/3"})
+        assert step.undo is not None
+        assert (step.undo.arguments["to"], step.undo.fingerprint) == (2, {"running": 6})
+
+    def test_the_words_say_the_arithmetic_and_the_plan_keeps_to_it(self) -> None:
+        told = {
+            **BUSY,
+            "services": numbered(2, 2),
+            "connections": connections(12),
+            "workers": {"connections_per_replica": 5},
+        }
+        found = findings(**told)
+        said = [str(e.statement) for e in found["too_few_consumers"].evidence]
+        assert "4 more replicas need 20 connections; 8 are free" in said
+        assert plan(found)[0].arguments["to"] == 3
+        with pytest.raises(NoPlan, match="4 more replicas need 20 connections; 4 are free"):
+            plan(findings(**{**told, "connections": connections(16)}))
+
+    def test_the_sites_own_maximum_counts_too(self) -> None:
+        limits = {"connections_per_replica": 5, "max_connections": 18}
+        found = findings(**BUSY, services=numbered(2, 2), workers=limits)["too_few_consumers"]
+        assert found.data["to"] == 3
+        assert any("need 20 connections; 8 are free" in str(e.statement) for e in found.evidence)
+
+    def test_a_number_that_an_autoscaler_owns_is_left_to_it(self) -> None:
+        found = findings(**BUSY, services=numbered(2, 2, owner="HorizontalPodAutoscaler muses (2–4)"))
+        assert found["too_few_consumers"].proof is C
+        assert "raise its limits there" in str(found["too_few_consumers"].advice[0])
+        with pytest.raises(NoPlan, match=r"belongs to HorizontalPodAutoscaler muses \(2–4\)"):
+            plan(found)
+
+    def test_what_cannot_be_seen_is_not_counted(self) -> None:
+        found = findings(**BUSY, services=numbered(2, 2, unseen=("app2: silent",)))
+        assert found["too_few_consumers"].proof is U
+        assert "app2: silent" in str(found["too_few_consumers"].summary)
+        none = findings(**{**DOWN, "replicas": ()}, services=numbered(0, 0, unseen=("app2: silent",)))
+        assert none["initial_processing_is_down"].proof is U
+
+    def test_a_service_scaled_to_none_gets_one(self) -> None:
+        (step,) = plan(findings(**{**DOWN, "replicas": ()}, services=numbered(0, 0)))
+        assert (step.operation, step.arguments["to"], step.fingerprint["running"]) == ("scale", 1, 0)
+
+    def test_replicas_that_fall_by_themselves_are_not_started(self) -> None:
+        fallen = tuple(
+            replica(n, "BACKOFF", declared=False, problem="CrashLoopBackOff", keeper="Kubernetes") for n in (1, 2)
+        )
+        found = findings(**{**DOWN, "replicas": fallen}, services=numbered(2, 0))
+        down = found["initial_processing_is_down"]
+        assert down.proof is C
+        assert "CrashLoopBackOff" in str(down.advice[0])
+        assert down.evidence[0].source == "Kubernetes"
+        assert plan(found) == []
+
+    def test_stuck_ones_are_restarted_by_their_life_or_all_in_turn(self) -> None:
+        told = {**STUCK, "replicas": PODS}
+        steps = plan(findings(**told, services=numbered(2, 2)))
+        assert [(s.operation, s.fingerprint["life"]) for s in steps] == [("restart", "uid-1"), ("restart", "uid-2")]
+        (step,) = plan(findings(**told, services=numbered(2, 2, whole=True)))
+        assert (step.operation, step.fingerprint, step.touches) == ("roll", {"running": 2, "version": "u/3"}, 2)
 
 
 class TestDeadLetters:

@@ -24,7 +24,7 @@ from runbook.errors import ProbeError, ProbeFailure
 from runbook.learnt import learnt
 from runbook.targets.network import unreachable
 from runbook.targets.rights import Right
-from runbook.targets.workers.workers import UP, Replica
+from runbook.targets.workers.replicas import UP, Named, Replica
 from runbook.text import text
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ConfigInfo(msgspec.Struct, frozen=True):
     stopwaitsecs: int = 10
 
 
-class Supervisor:
+class Supervisor(Named):
     """Supervisor at ``unix:///path`` or ``http://user:password@host:port``; each call is a connection of its own."""
 
     def __init__(self, target: str, url: str) -> None:

@@ -2,80 +2,38 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection
-from datetime import timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
-import msgspec
-
-from runbook.errors import ActionError, NotConfigured
+from runbook.errors import NotConfigured
 from runbook.model import Effect
 from runbook.probes import probe
-from runbook.settings import WorkersSettings
+from runbook.settings import HostsSettings, WorkersSettings
 from runbook.targets.base import Target, operation
 from runbook.targets.rights import Right
-from runbook.text import text
+from runbook.targets.workers.managers import open_manager
+from runbook.targets.workers.refusals import Refusals
+from runbook.targets.workers.replicas import UP, ProcessManager, Replica, Service
+from runbook.targets.workers.waiting import Waiting, named
 
-#: States in which a replica is up or on its way up.
-UP = frozenset({"RUNNING", "STARTING"})
-#: States from which a replica does not come up by itself.
-GIVEN_UP = frozenset({"FATAL", "EXITED", "STOPPED", "UNKNOWN"})
-DOWN = frozenset({"STOPPED", "EXITED", "FATAL"})
-#: Seconds between two looks at a replica that is to change its state, and on top of what its settings allow.
-POLL = 0.1
-GRACE = timedelta(seconds=10)
-
-
-class Replica(msgspec.Struct, frozen=True, kw_only=True):
-    """One process of a service. ``name`` is the process manager's, ``service:replica-01``.
-
-    ``since`` is how long it has been in its state, by the process manager's clock; None for one that never ran.
-    ``declared`` ones can be started; ``problem`` is what the process manager says of one that does not come up.
-    """
-
-    service: str
-    name: str
-    running: bool
-    state: str
-    since: timedelta | None = None
-    pid: int | None = None
-    declared: bool = True
-    problem: str = ""
-
-
-class ProcessManager(Protocol):
-    """What an adapter (supervisor; systemd, docker, kubernetes to come) must do. All raise ProbeError."""
-
-    def replicas(self) -> tuple[Replica, ...]:
-        """Every replica, those declared and not running included, in order of service and number. Reads only."""
-
-    def start(self, name: str) -> None:
-        """Ask for a replica to be started; returns at once, and does nothing to one that is up."""
-
-    def stop(self, name: str) -> None:
-        """Ask for a replica to be stopped; returns at once, and does nothing to one that is down."""
-
-    def patience(self, name: str) -> timedelta:
-        """How long the replica may take to come up or go down."""
-
-    def rights(self) -> tuple[Right, ...]:
-        """What we may do there, and the command that mends what we may not."""
+__all__ = ["Replica", "Service", "Workers"]
 
 
 class Workers(Target):
     """The worker services of one environment.
 
-    A process manager has no identity that only reads: probes here call what reads, operations what changes. Each
-    operation compares the fingerprint (``state``, ``pid`` of a replica, ``running`` of a service) before it changes
-    anything and waits until the change is true.
+    Most process managers have no identity that only reads: probes here call what reads, operations what changes. Each
+    operation compares the fingerprint (``state``, ``pid``, ``life`` of a replica; ``running``, ``version`` of a
+    service) before it changes anything and waits until the change is true.
     """
 
     kind: ClassVar[str] = "workers"
 
-    def __init__(self, name: str, settings: WorkersSettings | None, *, environment: str) -> None:
+    def __init__(
+        self, name: str, settings: WorkersSettings | None, *, environment: str, hosts: HostsSettings | None = None
+    ) -> None:
         super().__init__(name)
-        self._given, self._setting = settings, f"environments.{environment}.workers"
+        self._given, self._setting, self._hosts = settings, f"environments.{environment}.workers", hosts
+        self._opened: ProcessManager | None = None
 
     @property
     def processing(self) -> str:
@@ -102,10 +60,20 @@ class Workers(Target):
         """How many database connections one replica holds."""
         return self._settings.connections_per_replica
 
-    @probe(needs="access to the process manager's socket")
+    @property
+    def max_connections(self) -> int | None:
+        """How many database connections the replicas of a service may hold together; None where the site says none."""
+        return self._settings.max_connections
+
+    @probe(needs="access to the process manager")
     def replicas(self) -> tuple[Replica, ...]:
         """Every replica of every service, running or not, in order of service and number. Reads only."""
         return self._manager.replicas()
+
+    @probe(needs="access to the process manager")
+    def services(self) -> tuple[Service, ...]:
+        """How many replicas every service is to have, and who decides it. Reads only."""
+        return self._manager.services()
 
     @probe()
     def rights(self) -> tuple[Right, ...]:
@@ -114,130 +82,117 @@ class Workers(Target):
 
     @operation(Effect.CHANGE)
     def start(self, *, name: str, fingerprint: dict[str, Any]) -> dict[str, Any]:
-        """Start one replica; returns when it runs. Raises ActionError when it does not stay up."""
+        """Start one replica; returns when it runs. Raises ActionError when it does not stay up, or may not be."""
         before = self._unchanged("start", name, fingerprint)
+        if before.state not in UP:
+            service = self._service("start", before.service)
+            self._refusals.too_many("start", service, service.wanted + 1)
         self._manager.start(name)
-        return _seen(self._came_up("start", name), before)
+        return _seen(self._waiting.came_up("start", name), before)
 
     @operation(Effect.CHANGE)
     def stop(self, *, name: str, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """Stop one replica; returns when it is down. What it had taken goes back to the queue."""
         before = self._unchanged("stop", name, fingerprint)
         self._manager.stop(name)
-        return _seen(self._went_down("stop", name), before)
+        return _seen(self._waiting.went_down("stop", name), before)
 
     @operation(Effect.CHANGE)
     def restart(self, *, name: str, fingerprint: dict[str, Any]) -> dict[str, Any]:
-        """Stop one replica and start it again; returns when the new process runs."""
-        before = self._unchanged("restart", name, fingerprint)
-        self._manager.stop(name)
-        self._went_down("restart", name)
-        self._manager.start(name)
-        return _seen(self._came_up("restart", name), before)
+        """Put a new process in one replica's place; returns when it runs and is well."""
+        before = self._unchanged("restart", name, fingerprint, one_by_one=False)
+        service = self._service("restart", before.service)
+        self._refusals.not_alone("restart", service)
+        return self._renewed("restart", before, service)
+
+    @operation(Effect.CHANGE)
+    def roll(self, *, service: str, fingerprint: dict[str, Any]) -> dict[str, Any]:
+        """Restart all running replicas of a service, one at a time: the next one once the last is well.
+
+        The first that does not come up again ends it, and the others stay as they are. ``fingerprint`` is as for scale.
+        """
+        known = self._service("roll", service)
+        self._refusals.changed("roll", _asked_for(known), fingerprint)
+        running = [r for r in self._manager.replicas() if r.service == service and r.running]
+        if known.whole:
+            self._manager.roll(known)
+            self._waiting.has("roll", service, known.wanted, without={replica.life for replica in running})
+        else:
+            for replica in running:
+                self._renewed("roll", replica, known)
+        return {"restarted": [replica.name for replica in running]}
 
     @operation(Effect.CHANGE)
     def scale(self, *, service: str, to: int, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """Have ``to`` replicas of a service run: the lowest numbers are started first, the highest stopped first.
 
-        ``fingerprint`` is ``{"running": n}``. Refuses what is no sensible number, more than may run, and more than
-        are declared.
+        ``fingerprint`` is ``{"running": n}``, and ``version`` where the process manager has one. Refuses what is no
+        sensible number, more than may run, more than there can be, and a number that an autoscaler owns.
         """
-        replicas = self._of(service)
-        up = [replica.name for replica in replicas if replica.state in UP]
-        self._same("scale", {"running": len(up)}, fingerprint)
-        self._sensible(service, to, declared=len(replicas))
-        idle = [replica.name for replica in replicas if replica.state not in UP]
-        started, stopped = idle[: max(0, to - len(up))], up[to:]
-        self._change(started, stopped)
-        running = sum(replica.running for replica in self._of(service))
-        return {"running": running, "running_before": len(up), "started": started, "stopped": stopped}
+        known = self._service("scale", service)
+        self._refusals.changed("scale", _asked_for(known), fingerprint)
+        self._refusals.not_ours("scale", known)
+        self._refusals.too_many("scale", known, to)
+        change = self._manager.scale(known, to)
+        for name in change.started:
+            self._waiting.came_up("scale", name)
+        for name in change.stopped:
+            self._waiting.went_down("scale", name)
+        if known.numbered:
+            self._waiting.has("scale", service, to)
+        return {
+            "running": self._service("scale", service).running,
+            "running_before": known.wanted,
+            "started": list(change.started),
+            "stopped": list(change.stopped),
+        }
 
-    def _change(self, started: list[str], stopped: list[str]) -> None:
-        """All are asked at once, then all are waited for: the slowest, not the sum."""
-        for name in started:
-            self._manager.start(name)
-        for name in stopped:
-            self._manager.stop(name)
-        for name in started:
-            self._came_up("scale", name)
-        for name in stopped:
-            self._went_down("scale", name)
+    def _renewed(self, step: str, before: Replica, service: Service) -> dict[str, Any]:
+        if service.numbered:
+            self._manager.replace(before)
+            after = self._waiting.has(step, service.name, service.wanted, without={before.life})
+            return {"replaced": before.name, "running": after.running}
+        self._manager.stop(before.name)
+        self._waiting.went_down(step, before.name)
+        self._manager.start(before.name)
+        return _seen(self._waiting.came_up(step, before.name), before)
 
-    def _sensible(self, service: str, to: int, *, declared: int) -> None:
-        most = min(self.max_replicas, declared)
-        if 0 < to <= most:
-            return
-        said = text(
-            "{service} may have 1 to {most} replicas ({declared} declared, max_replicas {allowed}), not {to}",
-            service=service,
-            most=most,
-            declared=declared,
-            allowed=self.max_replicas,
-            to=to,
-        )
-        raise ActionError(self.name, "scale", said, refused=True)
+    def _service(self, step: str, name: str) -> Service:
+        found = next((service for service in self._manager.services() if service.name == name), None)
+        return found or self._refusals.no_service(step, name)
 
-    def _of(self, service: str) -> list[Replica]:
-        found = [replica for replica in self._manager.replicas() if replica.service == service]
-        if not found:
-            said = text("there is no service {service} at the process manager", service=service)
-            raise ActionError(self.name, "scale", said, refused=True)
-        return found
-
-    def _unchanged(self, step: str, name: str, fingerprint: dict[str, Any]) -> Replica:
+    def _unchanged(self, step: str, name: str, fingerprint: dict[str, Any], *, one_by_one: bool = True) -> Replica:
         """The replica as it is now. Raises ActionError, refused, when it is not what the plan knew."""
-        replica = self._named(name)
-        if replica is None:
-            said = text("there is no replica {name} at the process manager", name=name)
-            raise ActionError(self.name, step, said, refused=True)
-        self._same(step, {"state": replica.state, "pid": replica.pid}, fingerprint)
+        replica = named(self._manager, name) or self._refusals.no_replica(step, name)
+        now = {"state": replica.state, "pid": replica.pid, "life": replica.life}
+        self._refusals.changed(step, now, fingerprint)
+        if one_by_one:
+            self._refusals.not_by_name(step, replica)
         return replica
 
-    def _same(self, step: str, now: dict[str, Any], fingerprint: dict[str, Any]) -> None:
-        """An empty fingerprint (an undo, planned before its target existed) agrees with anything."""
-        for key, planned in fingerprint.items():
-            if key not in now or now[key] != planned:
-                said = text(
-                    "{key} was {planned} when the plan was made and is {now} now",
-                    key=key,
-                    planned=planned,
-                    now=now.get(key),
-                )
-                raise ActionError(self.name, step, said, refused=True)
+    @property
+    def _refusals(self) -> Refusals:
+        return Refusals(self.name, self._settings)
 
-    def _came_up(self, step: str, name: str) -> Replica:
-        return self._await(step, name, lambda replica: replica.running, hopeless=GIVEN_UP)
-
-    def _went_down(self, step: str, name: str) -> Replica:
-        return self._await(step, name, lambda replica: replica.state in DOWN, hopeless=())
-
-    def _await(self, step: str, name: str, done: Callable[[Replica], bool], hopeless: Collection[str]) -> Replica:
-        ends = time.monotonic() + (self._manager.patience(name) + GRACE).total_seconds()
-        while True:
-            replica = self._named(name)
-            if replica is not None and done(replica):
-                return replica
-            state = "absent" if replica is None else replica.state
-            if state in hopeless or time.monotonic() > ends:
-                problem = replica.problem if replica else ""
-                said = text("{name} is {state}: {problem}", name=name, state=state, problem=problem)
-                raise ActionError(self.name, step, said)
-            time.sleep(POLL)
-
-    def _named(self, name: str) -> Replica | None:
-        return next((replica for replica in self._manager.replicas() if replica.name == name), None)
+    @property
+    def _waiting(self) -> Waiting:
+        return Waiting(self.name, self._manager, self._settings.patience)
 
     @property
     def _manager(self) -> ProcessManager:
-        from runbook.targets.workers.supervisor import Supervisor
-
-        return Supervisor(self.name, self._settings.url)
+        if self._opened is None:
+            self._opened = open_manager(self.name, self._settings, self._hosts)
+        return self._opened
 
     @property
     def _settings(self) -> WorkersSettings:
         if self._given is None:
             raise NotConfigured(self.name, self._setting)
         return self._given
+
+
+def _asked_for(service: Service) -> dict[str, Any]:
+    return {"running": service.wanted, "version": service.version}
 
 
 def _seen(after: Replica, before: Replica) -> dict[str, Any]:
