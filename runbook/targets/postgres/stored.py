@@ -122,7 +122,7 @@ def _all_known(reader: Line) -> None:
     setting, known = f"{reader.access.setting}.standbys", reader.access.settings.standbys
     if seeing(reader)["in_recovery"]:
         raise blind(reader.access, text("This is a standby: how the primary uses its indexes is not seen from here"))
-    following = reader.rows(statement("standbys"))
+    following = reader.rows(statement("followers"))
     if len(following) > len(known):
         names = ", ".join(f"{row['name']} ({row['address']})" for row in following)
         words = text(

@@ -65,13 +65,31 @@ class PostgresServer:
 
     def start(self) -> None:
         """Returns when the database with its roles stands."""
-        data, log = str(self.home / "data"), self.home / "log"
+        data = str(self.home / "data")
         initdb = ("--no-sync", "--locale=C.UTF-8", "--encoding=UTF8", "--username=postgres", "--auth-local=trust")
         subprocess.run(
             [*_unprivileged(), self._programs / "initdb", "-D", data, *initdb, "--auth-host=scram-sha-256"],
             check=True,
             capture_output=True,
         )
+        self._run()
+        self._furnish()
+
+    def follow(self) -> None:
+        """Start on data that were copied from another server, as its standby; returns when it answers."""
+        self._run()
+
+    @property
+    def programs(self) -> Path:
+        """The folder of the server's programs."""
+        return self._programs
+
+    def unprivileged(self) -> tuple[str, ...]:
+        """What goes before programs that must own the server's files."""
+        return _unprivileged()
+
+    def _run(self) -> None:
+        data, log = str(self.home / "data"), self.home / "log"
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -94,7 +112,6 @@ class PostgresServer:
                 start_new_session=True,
             )
         until(self._answers, patience=20)
-        self._furnish()
 
     def stop(self) -> None:
         """End every session, then the server."""
