@@ -10,17 +10,16 @@ import os
 import statistics
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from benchmarks import paired
 from benchmarks.backup import ours, peers
 from benchmarks.backup.pipes import Pipes
 from benchmarks.backup.processes import Measured
-from benchmarks.measure import row
 from benchmarks.purge import data, spent
-from benchmarks.purge.ground import Ground, ground
+from benchmarks.purge.ground import Ground
 from lab.place import BACKUP_BUCKET, DATABASE
 
 #: Contestants by the name that ``--only`` takes, in the order in which they run; the first two in every turn.
@@ -39,29 +38,15 @@ class Result(msgspec.Struct):
 
 
 def main() -> None:
-    """Measure what was asked for and print it; what was measured before something failed, too."""
+    """Measure what was asked for and print it."""
     options = _options()
     result = Result(options.rows)
-    try:
-        with ground(options.at) as place:
-            data.fill(place, options.rows)
-            _measure(place, options, result)
-    except KeyboardInterrupt:
-        raise SystemExit("interrupted; the servers and their folder are gone") from None
-    finally:
-        for what, value, must in _table(result):
-            row(what, value, must)
-        if options.json:
-            options.json.write_bytes(msgspec.json.format(msgspec.json.encode(_said(result))))
+    paired.run(options, lambda place: _measure(place, options, result), lambda: _table(result), lambda: _said(result))
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.backup", description=__doc__)
-    parser.add_argument("--rows", type=int, default=3_000_000, help="rows of tbae001_inscripcion")
-    parser.add_argument("--only", action="append", choices=NAMES, help="measure this (may be given several times)")
+    parser = paired.parser("benchmarks.backup", __doc__, NAMES, rows=3_000_000)
     parser.add_argument("--turns", type=int, default=3, help="how often the limit and ours are measured, in turn")
-    parser.add_argument("--at", type=Path, help="a folder on the disk to measure, in place of the temporary one")
-    parser.add_argument("--json", type=Path, help="write all that was measured to this file, too")
     return parser.parse_args()
 
 
@@ -116,7 +101,7 @@ def _bytes(place: Ground) -> int:
         return int(found[0])  # type: ignore[index]  # one row, always
 
 
-def _table(result: Result) -> Iterator[tuple[str, str, str]]:
+def _table(result: Result) -> Iterator[paired.Row]:
     sizes = f"{result.bytes / 1e9:.2f} GB of tables, {result.dump_bytes / 1e9:.2f} GB dumped"
     yield f"{result.rows:,} rows of {DATABASE}", f"{sizes}, {result.stored_bytes / 1e9:.2f} GB stored", "–"
     for turns in result.turns.values():
@@ -127,7 +112,7 @@ def _table(result: Result) -> Iterator[tuple[str, str, str]]:
     yield from _ratios(result.turns)
 
 
-def _ratios(turns: dict[str, list[Measured]]) -> Iterator[tuple[str, str, str]]:
+def _ratios(turns: dict[str, list[Measured]]) -> Iterator[paired.Row]:
     mine = turns.get("ours", [])
     if not mine:
         return

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyrage
@@ -299,6 +300,16 @@ def test_verify_of_nothing_is_unknown(case: Case, ours: Site) -> None:
 def test_verify_passes_over_a_manifest_that_it_cannot_read(case: Case, earlier: str, ours: Site) -> None:
     case.s3.put_object(Bucket=BACKUPS, Key=f"{case.prefix}2026-01-01T0330-0000/manifest.json", Body=b"{")
     assert verified(ours) is State.OK
+
+
+@pytest.mark.parametrize("said", [{"server_version": ""}, {"dump_bytes": 0}], ids=["version", "bytes"])
+def test_verify_of_what_does_not_say_how_to_restore_it(
+    case: Case, earlier: str, ours: Site, said: dict[str, Any]
+) -> None:
+    """Other makers' manifests may say less than what reading back takes."""
+    body = {**msgspec.json.decode(case.body(f"{earlier}manifest.json")), **said}
+    case.s3.put_object(Bucket=BACKUPS, Key=f"{earlier}manifest.json", Body=msgspec.json.encode(body))
+    assert verified(ours) is State.CRITICAL
 
 
 def test_a_manifest_is_read_as_it_was_written(case: Case, earlier: str) -> None:

@@ -289,6 +289,16 @@ def test_a_manifest_that_cannot_be_read_freezes(history: History, case: Case, bo
     assert case.versions() == before
 
 
+def test_a_proof_of_an_unknown_format_freezes(history: History, case: Case) -> None:
+    """Whether it proves its backup is not known: as rows see it, so does retention."""
+    backups = history.daily(6)
+    history.prove(backups[5], format=2)
+    before = case.versions()
+    retained = retaining.retain(case.site, confirmed=True)
+    assert backups[5] in str(retained.retention.frozen[0])
+    assert case.versions() == before
+
+
 def test_a_manifest_that_may_not_be_read_freezes(history: History, case: Case, faults: FaultyStore) -> None:
     backups = history.daily(6)
     faults.inject(deny(), operation="GetObject", key=f"{backups[2]}manifest.json", times=None)
