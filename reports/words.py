@@ -77,6 +77,8 @@ SECTIONS = {
     "staging": text("Exchange tables"),
     "backups": text("Backups"),
     "hosts": text("Hosts"),
+    "host_health": text("Health of the hosts"),
+    "services": text("Services"),
     "security": text("Security"),
 }
 

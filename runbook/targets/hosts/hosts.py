@@ -1,53 +1,33 @@
-"""The hosts of an environment: the room on their disks. Reads only."""
+"""The hosts of an environment: one look at each, in one round trip, tells all that the rows ask. Reads only."""
 
 from __future__ import annotations
 
+import secrets
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from datetime import timedelta
-from typing import ClassVar, NamedTuple
-
-import msgspec
+from typing import ClassVar, TypeVar
 
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.probes import probe
 from runbook.redact import masked_text
 from runbook.settings import HostsSettings
 from runbook.targets.base import Target
-from runbook.targets.hosts.shell import host_name, run, shown
+from runbook.targets.hosts import script
+from runbook.targets.hosts.certificates import shown_by
+from runbook.targets.hosts.facts import facts
+from runbook.targets.hosts.shell import host_name, ran, shown
+from runbook.targets.hosts.structs import Certificate, Disk, HostDisks, HostFacts, Seen
 from runbook.targets.rights import Right
 from runbook.text import text
 
-#: One command tells bytes and inodes; ``-l`` because a network file system whose server is gone hangs it.
-COMMAND = "LC_ALL=C df -l -B1 --output=fstype,size,used,avail,itotal,iused,source,target"
-#: File systems that hold no data, or are full by their nature; as the root they are a container's.
-_PSEUDO = frozenset({"tmpfs", "devtmpfs", "ramfs", "squashfs", "iso9660", "udf", "efivarfs", "overlay"})
-_ROOT = "/"
+__all__ = ["Disk", "Host", "HostDisks", "HostFacts", "Hosts", "Seen"]
+
 _MEND = "ssh-keyscan HOST >> ~/.ssh/known_hosts  # compare the key with the host's first; then: ssh-copy-id USER@HOST"
-
-
-class Disk(msgspec.Struct, frozen=True, kw_only=True):
-    """One file system: ``free`` is what we may still write, in bytes, and ``used_percent`` is of what we may use.
-
-    ``inodes_percent`` is None where the file system has no fixed number of them.
-    """
-
-    host: str
-    mount: str
-    bytes: int
-    free: int
-    used_percent: float
-    inodes_percent: float | None = None
-
-
-class HostDisks(msgspec.Struct, frozen=True, kw_only=True):
-    """The disks of one host, or the ``problem`` that kept them from being read, and its kind."""
-
-    host: str
-    disks: tuple[Disk, ...] = ()
-    problem: str | None = None
-    failure: ProbeFailure | None = None
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Hosts(Target):
@@ -64,28 +44,39 @@ class Hosts(Target):
         """The hosts as the settings name them."""
         return self._settings.addresses
 
-    def disks(self) -> tuple[HostDisks, ...]:
-        """The disks of every host in the order of the settings, all read at the same time, each in its own time.
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The units that must run on any of the hosts; empty where the settings name none."""
+        settings = self._settings
+        return tuple(dict.fromkeys(unit for address in settings.addresses for unit in settings.units(address)))
 
-        A host that cannot be read says why and hides nothing of the others. Reads only.
+    @property
+    def watches_certificates(self) -> bool:
+        """Whether the settings name any certificate."""
+        return bool(self._settings.certificates)
+
+    def look(self) -> tuple[Seen, ...]:
+        """The facts of every host in the order of the settings, all read at the same time, each in its own time.
+
+        A host that cannot be read says why and hides nothing of the others. One reading a host and run, however many
+        rows ask. Reads only.
         """
-        told: dict[str, HostDisks] = {}
-
-        def ask(host: Host) -> None:
-            told[host.address] = _told(host)
-
         hosts = [Host(f"{self.name} {host_name(address)}", address, self._settings) for address in self.addresses]
-        asking = [threading.Thread(target=copy_context().run, args=(ask, host), daemon=True) for host in hosts]
-        for thread in asking:
-            thread.start()
-        for thread in asking:
-            thread.join()
-        return tuple(told[host.address] for host in hosts)
+        return _at_once(_seen, hosts)
+
+    def disks(self) -> tuple[HostDisks, ...]:
+        """The disks of every host in the order of the settings, out of :meth:`look`. Reads only."""
+        return tuple(_disks(seen) for seen in self.look())
+
+    @probe()
+    def shown_certificates(self) -> tuple[Certificate, ...]:
+        """The certificates that the endpoints of the settings show to this machine over TLS. Reads only."""
+        return _at_once(lambda endpoint: shown_by(self.name, endpoint), self._settings.endpoints)
 
     @probe(deadline=timedelta(seconds=15))
     def rights(self) -> tuple[Right, ...]:
         """Whether each host lets us in. Reads only."""
-        return tuple(_right(told) for told in self.disks())
+        return tuple(_right(seen) for seen in self.look())
 
     @property
     def _settings(self) -> HostsSettings:
@@ -103,70 +94,53 @@ class Host(Target):
         super().__init__(name)
         self.address, self._settings = address, settings
 
-    @probe(needs="a login by key, and the host's key among the known ones")
-    def disks(self) -> tuple[Disk, ...]:
-        """The file systems that hold data, shortest path first. Raises ProbeError, BROKEN where df tells nothing."""
-        found = tuple(parsed(host_name(self.address), run(self.name, self.address, self._settings, COMMAND)))
-        if not found:
-            said = text("df tells of no disk at {address}", address=shown(self.address))
-            raise ProbeError(self.name, ProbeFailure.BROKEN, said)
-        return found
+    @probe(needs="a login by key, and the host's key among the known ones; the group systemd-journal to see restarts")
+    def facts(self) -> HostFacts:
+        """All facts, in one round trip. Raises ProbeError, BROKEN where the host does not tell them whole."""
+        mark, units = f"@@{secrets.token_hex(8)}", self._settings.units(self.address)
+        line = script.command(mark, units, self._settings.files)
+        sent = time.time()
+        told = ran(self.name, self.address, self._settings, line)
+        received = time.time()
+        found = script.sections(mark, told.printed)
+        if found is None or not found.get("df", "").strip():
+            raise ProbeError(self.name, ProbeFailure.BROKEN, told.without_sense(shown(self.address)))
+        return facts(host_name(self.address), units, found, sent, received)
 
 
-def parsed(host: str, printed: str) -> Iterator[Disk]:
-    """The disks in the output of :data:`COMMAND`."""
-    for row in _kept([row for line in printed.splitlines() if (row := _row(line))]):
-        yield Disk(
-            host=host,
-            mount=row.mount,
-            bytes=row.size,
-            free=row.free,
-            used_percent=100 * row.used / (row.used + row.free) if row.used + row.free else 100.0,
-            inodes_percent=100 * row.inodes_used / row.inodes if row.inodes else None,
-        )
+def _at_once(ask: Callable[[A], B], whom: Iterable[A]) -> tuple[B, ...]:
+    """The answers in the order of the asked, each on a thread of its own that heeds the run's readings."""
+    asked = list(whom)
+    told: dict[int, B] = {}
+
+    def tell(place: int, one: A) -> None:
+        told[place] = ask(one)
+
+    asking = [
+        threading.Thread(target=copy_context().run, args=(tell, place, one), daemon=True)
+        for place, one in enumerate(asked)
+    ]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    return tuple(told[place] for place in range(len(asked)))
 
 
-class _Row(NamedTuple):
-    kind: str
-    size: int
-    used: int
-    free: int
-    inodes: int
-    inodes_used: int
-    source: str
-    mount: str
-
-
-def _row(line: str) -> _Row | None:
-    """One line of df, where ``-`` stands for what a file system does not say. None for any other line."""
-    parts = line.split(None, len(_Row._fields) - 1)
-    if len(parts) != len(_Row._fields):
-        return None
-    kind, *amounts, source, mount = parts
-    if not all(amount == "-" or amount.isdecimal() for amount in amounts):
-        return None
-    size, used, free, inodes, inodes_used = (0 if amount == "-" else int(amount) for amount in amounts)
-    return _Row(kind, size, used, free, inodes, inodes_used, source, mount)
-
-
-def _kept(rows: list[_Row]) -> Iterator[_Row]:
-    """Those that hold data, each device once: a container has one mounted at many places."""
-    seen: set[str] = set()
-    for row in sorted(rows, key=lambda row: len(row.mount)):
-        pseudo = row.kind in _PSEUDO and row.mount != _ROOT
-        if not pseudo and row.size and row.source not in seen:
-            seen.add(row.source)
-            yield row
-
-
-def _told(host: Host) -> HostDisks:
+def _seen(host: Host) -> Seen:
     name = host_name(host.address)
     try:
-        return HostDisks(host=name, disks=host.disks())
+        return Seen(host=name, facts=host.facts())
     except ProbeError as error:
-        return HostDisks(host=name, failure=error.kind, problem=masked_text(str(error.said)))
+        return Seen(host=name, failure=error.kind, problem=masked_text(str(error.said)))
 
 
-def _right(told: HostDisks) -> Right:
-    what = text("{host} lets us in and tells of its disks", host=told.host)
-    return Right(what=told.problem or what, held=told.failure is None, mend=_MEND)
+def _disks(seen: Seen) -> HostDisks:
+    if seen.facts is None:
+        return HostDisks(host=seen.host, failure=seen.failure, problem=seen.problem)
+    return HostDisks(host=seen.host, disks=seen.facts.disks)
+
+
+def _right(seen: Seen) -> Right:
+    what = text("{host} lets us in and tells of its disks", host=seen.host)
+    return Right(what=seen.problem or what, held=seen.failure is None, mend=_MEND)

@@ -7,6 +7,7 @@ time-outs cover neither a server that greets and then falls silent nor a command
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shlex
 import signal
@@ -14,14 +15,18 @@ import socket
 import stat
 import subprocess
 import tempfile
+import threading
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import HostsSettings
+from runbook.settings.hosts import host_name
 from runbook.targets.network import unreachable
-from runbook.text import text
+from runbook.text import Text, text
+
+__all__ = ["PATIENCE", "Ran", "host_name", "ran", "run", "shown"]
 
 #: Seconds that the login and the command may take together.
 PATIENCE = 3.5
@@ -32,24 +37,36 @@ _SSH_FAILED = 255
 _LONGEST_FOLDER = 49  # a socket's path has 108 bytes, of which ssh wants 58
 
 
+class Ran(NamedTuple):
+    """What a command printed, and what it complained of."""
+
+    printed: str
+    problems: str
+
+    def without_sense(self, where: str) -> Text:
+        """Words for an answer that tells nothing."""
+        reason = self.problems.rpartition("\n")[2] or self.printed[-200:] or "nothing was printed"
+        return text("{address} does not tell its facts whole ({reason})", address=where, reason=reason)
+
+
 def run(target: str, address: str, settings: HostsSettings, command: str) -> str:
     """What the command prints; its exit code is not looked at. Raises ProbeError naming the address."""
+    return ran(target, address, settings, command).printed
+
+
+def ran(target: str, address: str, settings: HostsSettings, command: str) -> Ran:
+    """The same with what it complained of. Raises ProbeError naming the address."""
     try:
         backend = _backend(address, settings)
         backend.run_local = partial(_run_in_time, backend)
-        return _text(backend.run(command).stdout_bytes)
+        result = backend.run(command)
+        return Ran(_text(result.stdout_bytes), _text(result.stderr_bytes))
     except subprocess.TimeoutExpired as error:
         raise unreachable(target, shown(address), TimeoutError()) from error
     except RuntimeError as error:
         raise _not_reached(target, address, settings, error) from error
     except OSError as error:
         raise unreachable(target, shown(address), error) from error
-
-
-def host_name(address: str) -> str:
-    """What a person calls the host of an address."""
-    kind, _, rest = address.partition("://")
-    return rest.partition("?")[0].rpartition("@")[2] or kind
 
 
 def shown(address: str) -> str:
@@ -65,28 +82,44 @@ def _backend(address: str, settings: HostsSettings) -> Any:
 
     host, options = parse_hostspec(address)
     if options.get("connection") in _SSH:
-        options["ssh_extra_args"] = _ssh_options()
-        options.setdefault("ssh_config", _path(settings.ssh_config))
-        options.setdefault("ssh_identity_file", _path(settings.ssh_identity_file))
+        options["ssh_extra_args"] = _ssh_options(settings)
+        options["ssh_config"] = str(_enforcing(options.get("ssh_config") or settings.ssh_config))
+        if settings.ssh_identity_file is not None:
+            options.setdefault("ssh_identity_file", str(settings.ssh_identity_file))
     return testinfra.get_host(host, **options).backend
 
 
-def _ssh_options() -> str:
-    """Never ask, never trust an unknown host, and go through the connection of the last command where it is open."""
-    folder = str(_control_folder())
+def _ssh_options(settings: HostsSettings) -> str:
+    """Go through the connection of the last command where it is open, and through the jump host where there is one."""
+    folder = str(_own_folder())
     shared = {"ControlMaster": "auto", "ControlPersist": "60s", "ControlPath": f"{folder}/%C"}
     alone = {"ControlMaster": "no", "ControlPath": "none"}
     options = {
-        "BatchMode": "yes",
-        "StrictHostKeyChecking": "yes",
         "ConnectTimeout": str(round(PATIENCE)),
         **(shared if len(folder) <= _LONGEST_FOLDER else alone),
+        **({"ProxyJump": settings.jump_host} if settings.jump_host else {}),
     }
     return " ".join(f"-o {name}={shlex.quote(value)}" for name, value in options.items())
 
 
-def _control_folder() -> Path:
-    """A folder of our own for the sockets of open connections: whoever may write there may speak in our name."""
+def _enforcing(given: Path | str | None) -> Path:
+    """A configuration that never asks and never trusts an unknown host, whatever the one it includes says.
+
+    A file and not options, because ssh hands only its file on to the ssh that goes to a jump host.
+    """
+    files = (Path.home() / ".ssh/config", Path("/etc/ssh/ssh_config")) if given is None else (Path(given).absolute(),)
+    included = "".join(f'Match all\nInclude "{file}"\n' for file in files)
+    content = f"BatchMode yes\nStrictHostKeyChecking yes\n{included}"
+    file = _own_folder() / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.conf"
+    if not file.exists():
+        new = file.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
+        new.write_text(content)
+        new.replace(file)
+    return file
+
+
+def _own_folder() -> Path:
+    """A folder for open connections and for what ssh reads: whoever may write there may speak in our name."""
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     folder = base / f"muses-runbook-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -150,13 +183,9 @@ def _resolved(address: str, settings: HostsSettings) -> tuple[str, int, bool]:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=SECOND_LOOK, check=False)
     told = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
     jumps = {"proxyjump", "proxycommand"} & told.keys()
-    return told.get("hostname", spec.host.name), int(told.get("port", 22)), bool(jumps)
+    return told.get("hostname", spec.host.name), int(told.get("port", 22)), bool(jumps or settings.jump_host)
 
 
 def _text(printed: bytes) -> str:
     """Without testinfra's decoding, which asks the host for its encoding."""
     return printed.decode(errors="replace").strip()
-
-
-def _path(path: Path | None) -> str | None:
-    return None if path is None else str(path)

@@ -6,11 +6,10 @@ forgets at a reboot (the result of a service that has not run since) is None her
 
 from __future__ import annotations
 
-import re
 import shlex
 import string
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
@@ -21,6 +20,7 @@ from runbook.settings import HostsSettings
 from runbook.targets.base import Target
 from runbook.targets.hosts.shell import host_name
 from runbook.targets.hosts.shell import run as run_on
+from runbook.targets.hosts.units import blocks, moment
 from runbook.text import text
 
 #: The jobs that may be scheduled, in the order of a night.
@@ -39,7 +39,6 @@ _TIMER = (
 )
 _SERVICE = ("SubState", "Result", "ExecMainStatus", "ExecMainStartTimestamp")
 _KEPT = frozenset(string.ascii_letters + string.digits + "_.-")
-_STAMP = re.compile(r"[A-Z][a-z]{2} (\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})(?:\.\d+)? UTC")
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +108,7 @@ def standings(run: Callable[[str], str], environment: str) -> tuple[Standing, ..
     printed = run(command(environment))
     if _OFFLINE in printed:
         raise ProbeError(_TARGET, ProbeFailure.BLIND, text("cannot see: the host's first process is not systemd"))
-    units = {block.get("Id", ""): block for block in _blocks(printed)}
+    units = {block.get("Id", ""): block for block in blocks(printed)}
     if not units:
         raise ProbeError(_TARGET, ProbeFailure.BLIND, text("cannot see: systemd does not answer systemctl"))
     return tuple(_standing(job, unit_name(environment, job), units) for job in JOBS)
@@ -123,17 +122,12 @@ def command(environment: str) -> str:
     return f"if test -d /run/systemd/system; then {show}; else echo {shlex.quote(_OFFLINE)}; fi"
 
 
-def _blocks(printed: str) -> Iterator[dict[str, str]]:
-    for block in filter(None, printed.strip().split("\n\n")):
-        yield dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-
-
 def _standing(job: str, name: str, units: dict[str, dict[str, str]]) -> Standing:
     timer, service = units.get(f"{name}.timer"), units.get(f"{name}.service")
     if timer is None or service is None or "LoadState" not in timer:
         said = text("systemctl tells nothing of {unit}", unit=f"{name}.timer")
         raise ProbeError(_TARGET, ProbeFailure.BROKEN, said)
-    started = _moment(service.get("ExecMainStartTimestamp"))
+    started = moment(service.get("ExecMainStartTimestamp"))
     code = service.get("ExecMainStatus", "")
     return Standing(
         job=job,
@@ -142,19 +136,13 @@ def _standing(job: str, name: str, units: dict[str, dict[str, str]]) -> Standing
         enabled=timer.get("UnitFileState", "").startswith("enabled"),
         active=timer.get("ActiveState") == "active",
         stale="yes" in (timer.get("NeedDaemonReload"), service.get("NeedDaemonReload")),
-        fired=_moment(timer.get("LastTriggerUSec")),
-        next=_moment(timer.get("NextElapseUSecRealtime")),
+        fired=moment(timer.get("LastTriggerUSec")),
+        next=moment(timer.get("NextElapseUSecRealtime")),
         running=service.get("ActiveState") in ("active", "activating", "deactivating"),
         started=started,
         result=service.get("Result") if started else None,
         exit_code=int(code) if started and code.isdecimal() else None,
     )
-
-
-def _moment(shown: str | None) -> datetime | None:
-    """``Wed 2026-11-25 09:30:00 UTC``; None for ``n/a`` and for nothing."""
-    found = _STAMP.fullmatch(shown or "")
-    return datetime.fromisoformat(f"{found[1]}T{found[2]}").replace(tzinfo=UTC) if found else None
 
 
 def _escaped(name: str) -> str:

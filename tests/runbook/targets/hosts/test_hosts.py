@@ -16,8 +16,10 @@ import pytest
 from runbook.errors import NotConfigured, ProbeFailure
 from runbook.probes import Readings, reading_through
 from runbook.settings import HostsSettings
-from runbook.targets.hosts import hosts as module
-from runbook.targets.hosts.hosts import HostDisks, Hosts, host_name, parsed
+from runbook.targets.hosts import script
+from runbook.settings.hosts import host_name
+from runbook.targets.hosts.disks import parsed
+from runbook.targets.hosts.hosts import HostDisks, Hosts
 from tests.runbook.targets.servers_network import fixed_answer, refused_port, silent_port
 from tests.runbook.targets.servers_rabbitmq import until
 from tests.runbook.targets.servers_sshd import Sshd, sshd
@@ -101,14 +103,14 @@ def test_hosts_are_called_by_their_name(address: str, name: str) -> None:
 
 
 def test_a_host_that_tells_nothing_is_broken_not_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "COMMAND", "echo 'df: not found' >&2; exit 127")
+    monkeypatch.setattr(script, "command", lambda *_: "echo 'df: not found' >&2; exit 127")
     told = only("local://")
     assert told.failure is ProbeFailure.BROKEN
-    assert "df tells of no disk" in (told.problem or "")
+    assert "df: not found" in (told.problem or "")
 
 
 def test_a_command_that_hangs_is_killed_with_all_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "COMMAND", "sleep 7123.5 | sleep 7123.5")
+    monkeypatch.setattr(script, "command", lambda *_: "sleep 7123.5 | sleep 7123.5")
     kind, _, took = timed("local://")
     assert kind is ProbeFailure.SILENT
     assert took < 4.5
