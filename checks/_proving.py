@@ -31,7 +31,7 @@ def judge(found: Backups, limits: Limits) -> None:
         if not newest.passed:
             limits.hold(State.CRITICAL, of=newest.backup, summary=_failed(newest))
     made = {one.folder: one.finished_at for one in found.published}
-    whole = [(made.get(one.backup, one.finished_at), one) for one in proofs if one.passed and one.whole]
+    whole = [(made.get(one.backup, one.finished_at), one) for one in proofs if one.counts]
     if not whole:
         _judge_never(found, limits, any_failed=bool(proofs and not proofs[0].passed))
         return

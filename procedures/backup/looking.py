@@ -67,7 +67,7 @@ def backups(store: ObjectStore, prefix: str) -> Backups:
 
 def known(found: Backups) -> tuple[tuple[Known, ...], tuple[str, ...]]:
     """The backups as retention knows them, and the folders of which something cannot be read."""
-    proven = {one.folder for one in found.proofs if one.proof and one.proof.passed and one.proof.whole}
+    proven = {one.folder for one in found.proofs if one.proof and one.proof.counts}
     read = tuple(
         Known.of(one.folder, one.manifest, proven=one.folder in proven, leased=one.folder in found.leased)
         for one in found.published

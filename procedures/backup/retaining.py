@@ -83,7 +83,7 @@ def _known(store: ObjectStore, place: Place) -> tuple[list[Known], tuple[str, ..
     for folder in folders_of(listed):
         try:
             manifest = decoded_manifest(store.read(f"{folder}{MANIFEST}"))
-            proven = any(proof.passed and proof.whole for proof in _proofs(store, folder, listed))
+            proven = any(proof.counts for proof in _proofs(store, folder, listed))
             known.append(Known.of(folder, manifest, proven=proven, leased=folder in leased))
         except (ValueError, RunbookError):
             unread.append(folder)

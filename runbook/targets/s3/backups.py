@@ -125,6 +125,11 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the backup can be restored."""
         return self.problem is None and not self.differing and self.amcheck != "failed"
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is what retention keeps a backup for: it passed, with all of the data."""
+        return self.passed and self.whole
+
 
 class Backup(msgspec.Struct, frozen=True, kw_only=True):
     """A published backup. ``key`` is its folder, ``bytes`` what its manifest says, ``data_bytes`` what is there.
