@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from checks import _replicas
-from checks._found import confirmed, fact, logged, ruled_out, unknown
+from checks._found import alike, confirmed, fact, logged, ruled_out, unknown
 from runbook.errors import ProbeError
 from runbook.model import Finding
 from runbook.text import Quantity, per_second, text
@@ -27,9 +27,9 @@ def not_working(
     batches: Iterable[Batch],
     rate: float,
     sessions: Iterable[Session],
-    errors: Sequence[ErrorGroup],
+    errors: Sequence[ErrorGroup] | None,
 ) -> Finding:
-    """Whether nobody takes the records that wait. ``errors`` are those of the service's log, none where there is none.
+    """Whether nobody takes the records that wait. ``errors`` are those of the service's log, None where it is not seen.
 
     One that waits for a lock or computes is at work, however slowly: that is another cause's.
     """
@@ -41,7 +41,8 @@ def not_working(
         fact(
             text("{rate} are finished, {records} wait", rate=per_second(rate), records=_n(waiting)), "tbae009_respuesta"
         ),
-        *(logged(group, service) for group in errors),
+        *(logged(group, service) for group in errors or ()),
+        *alike(errors or (), service),
     )
     if not own:
         return unknown(text("The process manager does not know {service}", service=service), *evidence)
@@ -54,17 +55,21 @@ def not_working(
         fails = text("{service} runs, but fails at what it takes: see the errors in its log", service=service)
         look = text("A restart would meet the same error: mend what the log names first")
         return confirmed(fails, *evidence, advice=(look,))
+    if errors is None:
+        unseen = text("{service} runs, but takes nothing; whether it logs errors cannot be seen", service=service)
+        return unknown(unseen, *evidence)
     hangs = text("{service} runs, but takes nothing and logs no error", service=service)
     return confirmed(hangs, *evidence, restart=[_replicas.handle(replica) for replica in running])
 
 
-def errors(logs: Logs, service: str) -> tuple[ErrorGroup, ...]:
-    """The errors that the service still logs; none where its log cannot be read."""
+def errors(logs: Logs, service: str) -> tuple[ErrorGroup, ...] | None:
+    """The errors that the service still logs; None where its log, or a part of it that might, cannot be read."""
     try:
         found = logs.errors(service)
     except ProbeError:
-        return ()
-    return tuple(group for group in found.groups if found.until - group.last <= LATELY)
+        return None
+    lately = tuple(group for group in found.groups if found.until - group.last <= LATELY)
+    return lately or (None if found.unseen else ())
 
 
 def _is_busy(session: Session, service: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from checks._found import confirmed, fact, log_of, logged, ruled_out, unknown
+from checks._found import alike, confirmed, fact, log_of, logged, ruled_out, unknown
 from checks._growth import Earlier
 from runbook.limits import Limits
 from runbook.model import Finding
@@ -47,7 +47,8 @@ def poisoned(errors: ErrorGroups, queues: Iterable[Queue]) -> Finding:
         count = Quantity(sum(group.count for group in groups), "messages")
         since = min(group.first for group in groups)
         summary = text("{service} rejected {count} since {since}", service=errors.service, count=count, since=since)
-        return confirmed(summary, *(logged(group, errors.service) for group in groups))
+        told = (logged(group, errors.service) for group in groups)
+        return confirmed(summary, *told, *alike(groups, errors.service))
     lines = Quantity(errors.lines, "lines")
     none = fact(text("{lines}, and no message rejected", lines=lines), log_of(errors.service))
     if errors.lines and any((queue.growth_per_minute or 0) > 0 for queue in queues):

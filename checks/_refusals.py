@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from checks._found import confirmed, fact, log_of, logged, ruled_out, unknown
+from checks._found import alike, compared, confirmed, fact, log_of, logged, ruled_out, unknown
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.model import Evidence, Finding
-from runbook.text import Quantity, Text, text
+from runbook.text import Quantity, Text, text, verbatim
 
 if TYPE_CHECKING:
     from runbook.targets.logs.logs import ErrorGroup, Logs
@@ -150,12 +150,14 @@ def _logged(logs: Logs, service: str) -> tuple[tuple[ErrorGroup, ...] | None, tu
     except ProbeError as error:
         return None, (fact(error.said, log_of(service)),), False
     groups = tuple(group for group in errors.groups if group.kind == "database")
+    blind = tuple(fact(verbatim(problem), log_of(service)) for problem in errors.unseen)
     if not groups:
         none = text("{lines} of {service}, and no error of the database", lines=_lines(errors.lines), service=service)
-        return (groups if errors.lines else None), (fact(none, log_of(service)),), False
+        return (groups if errors.lines and not blind else None), (fact(none, log_of(service)), *blind), False
     last = max(group.last for group in groups)
     went_on = errors.last_line_at is not None and errors.last_line_at - last > FRESH
-    return groups, tuple(logged(group, service) for group in groups), went_on
+    told = (*(logged(group, service) for group in groups), *alike(groups, service), compared(logs, errors), *blind)
+    return groups, told, went_on
 
 
 def _connections(count: int) -> Quantity:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runbook.errors import ProbeError
+from runbook.errors import ProbeError, ProbeFailure
 from runbook.limits import Limits
 from runbook.model import Finding, Proof
 from runbook.rows import Check, of
@@ -26,7 +26,7 @@ class Told:
     """A target whose probes give what they are told, whatever they are asked; an error is raised."""
 
     def __init__(self, **answers: Any) -> None:
-        self._answers = answers
+        self._answers = {"usual": ProbeError("logs", ProbeFailure.BLIND, "nothing of yesterday is kept"), **answers}
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._answers:
