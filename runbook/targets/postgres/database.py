@@ -11,10 +11,21 @@ from runbook.errors import ActionError, NotConfigured
 from runbook.model import Effect
 from runbook.probes import probe
 from runbook.settings import DatabaseSettings
-from runbook.targets.base import Target, operation
-from runbook.targets.postgres import activity, building, exchange, indexes, operations, rights, stored, workload
+from runbook.targets.base import operation
+from runbook.targets.postgres import (
+    activity,
+    building,
+    exchange,
+    indexes,
+    locking,
+    operations,
+    rights,
+    stored,
+    workload,
+)
 from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.connection import Readers
+from runbook.targets.postgres.load import LoadReadings
 from runbook.targets.postgres.stored import ForeignKey, IndexUses, StoredIndex
 from runbook.targets.postgres.structs import (
     Batch,
@@ -37,7 +48,7 @@ _COUNTED = "PostgreSQL role pg_monitor, extension pg_stat_statements"
 _LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
 
 
-class Database(Target):
+class Database(LoadReadings):
     """The database of one environment.
 
     Probes log in as the reader, over at most four connections that are read-only and give up before their deadline;
@@ -91,12 +102,13 @@ class Database(Target):
 
     @probe(needs=_MONITOR)
     def blockers(self) -> tuple[Blocker, ...]:
-        """Sessions that others wait for and that wait for nobody, most waiters first; empty when nobody waits.
+        """Sessions that others wait for and that wait for nobody, most waiters first, each with the tree behind it.
 
-        A prepared transaction shows as a session with pid 0. Ours are left out. Raises ProbeError(BLIND).
+        Empty when nobody waits. A prepared transaction shows as a session with pid 0. Ours are left out.
+        Raises ProbeError(BLIND).
         """
         with self._connections.reader() as reader:
-            return activity.blockers(reader)
+            return locking.blockers(reader)
 
     @probe(needs=_TABLES)
     def etl_latency(self, window: timedelta) -> tuple[ExchangeLatency, ...]:

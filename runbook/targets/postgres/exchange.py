@@ -76,20 +76,20 @@ class ExchangeTable:
 
 def latencies(reader: Line, zone: str, window: timedelta) -> tuple[ExchangeLatency, ...]:
     """How long records took and wait, per exchange table in the order of the settings."""
-    given = _window(reader, zone, window)
-    return tuple(_latency(reader, table, given) for table in _tables(reader))
+    given = window_of(reader, zone, window)
+    return tuple(_latency(reader, table, given) for table in tables(reader))
 
 
 def batches(reader: Line, zone: str) -> tuple[Batch, ...]:
     """The unfinished records by table and subsystem, the largest batch first."""
-    given = {"zone": zone, "unfinished": _unfinished(reader)}
-    found = [batch for table in _tables(reader) for batch in _batches(reader, table, given)]
+    given = {"zone": zone, "unfinished": unfinished(reader)}
+    found = [batch for table in tables(reader) for batch in _batches(reader, table, given)]
     return tuple(sorted(found, key=lambda batch: -batch.waiting))
 
 
 def consolidation_rate(reader: Line, zone: str, window: timedelta) -> float:
     """Records answered a second, all exchange tables together."""
-    given = _window(reader, zone, window)
+    given = window_of(reader, zone, window)
     query = statement("responses_in_window", responses=_within(reader.access, RESPONSES))
     return float(reader.row(query, given)["finished"] / window.total_seconds())
 
@@ -97,7 +97,7 @@ def consolidation_rate(reader: Line, zone: str, window: timedelta) -> float:
 def staging(reader: Line, zone: str) -> tuple[StagingTable, ...]:
     """What has outlived the retention, per exchange table in the order of the settings."""
     given = {"zone": zone, "retention": timedelta(days=reader.access.settings.retention_days)}
-    return tuple(_staging(reader, table, given) for table in _tables(reader))
+    return tuple(_staging(reader, table, given) for table in tables(reader))
 
 
 def _latency(reader: Line, table: ExchangeTable, given: dict[str, Any]) -> ExchangeLatency:
@@ -123,14 +123,14 @@ def _staging(reader: Line, table: ExchangeTable, given: dict[str, Any]) -> Stagi
     return StagingTable(table=table.name, **row)
 
 
-def _window(reader: Line, zone: str, window: timedelta) -> dict[str, Any]:
+def window_of(reader: Line, zone: str, window: timedelta) -> dict[str, Any]:
     """Parameters that bound the responses to a window, on the server's clock."""
     query = statement("window_start", responses=_within(reader.access, RESPONSES))
     start = reader.row(query, {"window": window, "zone": zone, "block": _BLOCK})
-    return {**start, "zone": zone, "unfinished": _unfinished(reader)}
+    return {**start, "zone": zone, "unfinished": unfinished(reader)}
 
 
-def _unfinished(reader: Line) -> list[int]:
+def unfinished(reader: Line) -> list[int]:
     """The numbers of the unfinished statuses. Raises ProbeError(ABSENT): a name that is not there hides the backlog."""
     rows = reader.rows(statement("statuses", statuses=_within(reader.access, STATUSES)))
     wanted = {name.strip().upper() for name in reader.access.settings.unfinished_statuses}
@@ -146,7 +146,7 @@ def _unfinished(reader: Line) -> list[int]:
     return [row["id"] for row in rows if row["name"] in wanted]
 
 
-def _tables(reader: Line) -> list[ExchangeTable]:
+def tables(reader: Line) -> list[ExchangeTable]:
     """The exchange tables of the settings. Raises ProbeError(ABSENT) for one that is not there or lacks a column."""
     settings = reader.access.settings
     rows = reader.rows(

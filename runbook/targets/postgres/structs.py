@@ -34,8 +34,22 @@ class RoleUse(Noun, frozen=True, kw_only=True):
     by_application: dict[str, int]
 
 
+class ApplicationUse(Noun, frozen=True, kw_only=True):
+    """The connections of one application under one role, in the whole server, by what they do."""
+
+    application: str
+    role: str
+    used: int
+    active: int
+    idle: int
+    idle_in_transaction: int
+
+
 class Connections(Noun, frozen=True, kw_only=True):
-    """How many connections there are and may be; ``reserved`` ones are for superusers and the like only."""
+    """How many connections there are and may be; ``reserved`` ones are for superusers and the like only.
+
+    ``applications`` are those that hold some, most first.
+    """
 
     max_connections: int
     reserved: int
@@ -43,6 +57,15 @@ class Connections(Noun, frozen=True, kw_only=True):
     roles: tuple[RoleUse, ...]
     database_limit: int | None
     database_used: int
+    applications: tuple[ApplicationUse, ...] = ()
+
+    def left_for(self, role: str) -> int:
+        """How many more an application under this role can open here: the tightest of the three limits decides."""
+        left = [self.max_connections - self.reserved - self.used]
+        if self.database_limit is not None:
+            left.append(self.database_limit - self.database_used)
+        left += [use.limit - use.used for use in self.roles if use.role == role and use.limit is not None]
+        return max(0, min(left))
 
 
 class Session(Noun, frozen=True, kw_only=True):
@@ -84,13 +107,30 @@ class Session(Noun, frozen=True, kw_only=True):
         return {**self.identity, "state_changed_at": changed and changed.isoformat()}
 
 
+class Waiter(Noun, frozen=True, kw_only=True):
+    """One that waits behind a root blocker. ``depth`` 1 waits for the root itself, 2 for one that waits for it, …
+
+    ``wants`` is the lock that it waits for, as the server names it; it may wait for others of the tree as well.
+    """
+
+    session: Session
+    depth: int
+    wants: str
+
+
 class Blocker(Noun, frozen=True, kw_only=True):
-    """A session that others wait for and that waits for nobody. ``waiting`` counts those behind it, near and far."""
+    """A session that others wait for and that waits for nobody. ``waiting`` counts those behind it, near and far.
+
+    ``behind`` is the tree below it, each one before those that wait for it. ``prepared`` is the name (gid) of a
+    prepared transaction, which has no session any more.
+    """
 
     session: Session
     waiting: int
     longest_wait: timedelta
     relations: tuple[str, ...]
+    behind: tuple[Waiter, ...] = ()
+    prepared: str = ""
 
 
 class ExchangeLatency(Noun, frozen=True, kw_only=True):

@@ -5,7 +5,9 @@ SELECT
     nullif(rolconnlimit, -1) AS "limit",
     coalesce(application_name, '') AS application,
     count(pid)::integer AS used,
-    count(pid) FILTER (WHERE state = 'idle')::integer AS idle
+    count(pid) FILTER (WHERE state = 'idle')::integer AS idle,
+    count(pid) FILTER (WHERE state IN ('active', 'fastpath function call'))::integer AS active,
+    count(pid) FILTER (WHERE state LIKE 'idle in transaction%%')::integer AS idle_in_transaction
 FROM pg_roles
 LEFT JOIN pg_stat_activity ON usesysid = pg_roles.oid AND backend_type = 'client backend'
 WHERE pid IS NOT NULL OR rolname = ANY (%(roles)s)

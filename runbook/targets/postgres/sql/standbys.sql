@@ -8,9 +8,9 @@ SELECT
     coalesce(state, '') AS state,
     coalesce(sync_state, '') AS sync_state,
     coalesce(slot_name::text, '') AS slot,
-    greatest(lsn - sent_lsn, 0)::bigint AS sent_bytes,
-    greatest(lsn - flush_lsn, 0)::bigint AS flush_bytes,
-    greatest(lsn - replay_lsn, 0)::bigint AS replay_bytes,
+    CASE WHEN sent_lsn IS NOT NULL THEN greatest(lsn - sent_lsn, 0) END::bigint AS sent_bytes,
+    CASE WHEN flush_lsn IS NOT NULL THEN greatest(lsn - flush_lsn, 0) END::bigint AS flush_bytes,
+    CASE WHEN replay_lsn IS NOT NULL THEN greatest(lsn - replay_lsn, 0) END::bigint AS replay_bytes,
     flush_lag,
     replay_lag,
     age(backend_xmin) AS xmin_age

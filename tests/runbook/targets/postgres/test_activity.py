@@ -84,6 +84,10 @@ def test_connections_are_counted_by_role_and_application(
     assert app.by_application == {"uno": 2, "dos": 1}
     assert (found.max_connections, found.reserved, found.database_limit) == (30, 3, 25)
     assert found.used >= found.database_used >= 5
+    uses = {use.application: use for use in found.applications}
+    assert (uses["uno"].used, uses["uno"].idle, uses["uno"].active, uses["uno"].role) == (2, 2, 0, "muses_app")
+    assert found.left_for("muses_app") == 4
+    assert found.left_for("another") == 25 - found.database_used
 
 
 def test_a_role_without_connections_shows_with_its_limit(make_database: MakeDatabase, admin: Connection) -> None:
@@ -152,8 +156,69 @@ def test_a_prepared_transaction_blocks_without_a_session(database: Database, pos
                 (blocker,) = database.blockers()
                 assert (blocker.session.pid, blocker.session.backend_type) == (0, "prepared transaction")
                 assert blocker.waiting == 1
+                assert (blocker.prepared, blocker.session.role) == ("olvidada", "muses_app")
+                assert blocker.session.transaction_age is not None
+                assert blocker.relations == ("tbmu006_inscripcion",)
         finally:
             first.execute("ROLLBACK PREPARED 'olvidada'")
+
+
+def test_a_row_of_a_prepared_transaction_is_waited_for_by_its_number(
+    database: Database, postgres: PostgresServer, admin: Connection
+) -> None:
+    admin.execute("INSERT INTO tbae002_bajas (uuid) VALUES ('u')")
+    change = "UPDATE tbae002_bajas SET motivo_baja = 'x' WHERE uuid = 'u'"
+    with ExitStack() as held:
+        first, second, other = (held.enter_context(closing(postgres.session(n))) for n in ("uno", "espera", "otra"))
+        first.execute("BEGIN")
+        first.execute(change)
+        first.execute("PREPARE TRANSACTION 'de-una-fila'")
+        other.execute("BEGIN; LOCK TABLE tbae002_bajas IN ACCESS SHARE MODE")
+        other.execute("PREPARE TRANSACTION 'inocente'")
+        try:
+            held.enter_context(waiting(second, change))
+            until(lambda: named(database, "espera").blocked_by)
+            (blocker,) = database.blockers()
+            assert blocker.prepared == "de-una-fila"
+        finally:
+            for gid in ("de-una-fila", "inocente"):
+                admin.execute(f"ROLLBACK PREPARED '{gid}'")
+
+
+def test_the_tree_of_three_blockers(database: Database, postgres: PostgresServer) -> None:
+    """Two stand behind the root, a third behind the last of them, although it would wait for the root as well."""
+    with ExitStack() as held:
+
+        def session(application: str) -> Connection:
+            return held.enter_context(closing(postgres.session(application)))
+
+        def behind(application: str, statement: str, *first: str) -> None:
+            made = session(application)
+            for line in first:
+                made.execute(line)
+            held.enter_context(waiting(made, statement))
+            until(lambda: named(database, application).blocked_by)
+
+        root, other = session("raiz"), session("aparte")
+        root.execute(LOCK)
+        other.execute("SELECT pg_advisory_lock(7)")
+        behind("segunda", WRITE, "BEGIN", "SELECT pg_advisory_xact_lock(1)")
+        behind("tercera", "SELECT pg_advisory_lock(1)")
+        behind("cuarta", "LOCK TABLE tbmu006_inscripcion IN ACCESS EXCLUSIVE MODE", "BEGIN")
+        behind("de-aparte", "SELECT pg_advisory_lock(7)")
+        first, second = database.blockers()
+        held.enter_context(closing(root))
+        root.execute("ROLLBACK")
+        other.execute("SELECT pg_advisory_unlock(7)")
+    tree = [(w.depth, w.session.application, w.wants) for w in first.behind]
+    assert (first.session.application, first.waiting) == ("raiz", 3)
+    assert tree == [
+        (1, "segunda", "RowExclusiveLock tbmu006_inscripcion"),
+        (2, "tercera", "ExclusiveLock advisory"),
+        (2, "cuarta", "AccessExclusiveLock tbmu006_inscripcion"),
+    ]
+    assert all(w.session.waiting is not None for w in first.behind)
+    assert (second.session.application, [w.session.application for w in second.behind]) == ("aparte", ["de-aparte"])
 
 
 def test_nobody_blocks_when_nobody_waits(database: Database, postgres: PostgresServer) -> None:

@@ -1,0 +1,96 @@
+"""The probes of the database's load: what it waits for, whether its upkeep keeps up, how fast the consolidation is.
+
+Each is a reading of its own, cheap, in a few round trips over one of the reader's connections.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from datetime import timedelta
+
+from runbook.probes import probe
+from runbook.targets.base import Target
+from runbook.targets.postgres import pace, upkeep, waiting
+from runbook.targets.postgres.connection import Readers
+from runbook.targets.postgres.load_structs import (
+    FrozenAge,
+    HorizonHolder,
+    Load,
+    Lot,
+    Pace,
+    Replication,
+    Vacuuming,
+)
+
+_MONITOR = "PostgreSQL role pg_monitor"
+_TABLES = "PostgreSQL SELECT on the tables of the schema"
+#: For what reads whole tables: the answers of weeks.
+_LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
+#: What a pace is told in: short enough to see a lot that began a minute ago.
+EVERY = timedelta(seconds=10)
+
+
+class LoadReadings(Target):
+    """What is read of the database's load; the connections are those of the whole target."""
+
+    _zone: str
+
+    @property
+    @abstractmethod
+    def _connections(self) -> Readers:
+        """The reader's connections. Raises NotConfigured."""
+
+    @probe(needs=_MONITOR)
+    def load(self, span: timedelta) -> Load:
+        """What the sessions wait for, at ten looks during ``span`` (a second or so), and what was done meanwhile.
+
+        Raises ProbeError(BLIND) without sight of other sessions. Reads only.
+        """
+        with self._connections.reader() as reader:
+            return waiting.load(reader, span)
+
+    @probe(needs=_MONITOR)
+    def vacuuming(self) -> Vacuuming:
+        """Whether autovacuum keeps up with the dead rows of this database, and what its workers do.
+
+        Raises ProbeError(BLIND) without sight, ``ABSENT`` on a standby. Reads only.
+        """
+        with self._connections.reader() as reader:
+            return upkeep.vacuuming(reader)
+
+    @probe()
+    def frozen_ages(self) -> tuple[FrozenAge, ...]:
+        """How far each database is from the end of its transaction numbers, with the pace; the oldest first."""
+        with self._connections.reader() as reader:
+            return upkeep.frozen_ages(reader)
+
+    @probe(needs=_MONITOR)
+    def horizon(self) -> tuple[HorizonHolder, ...]:
+        """Who keeps dead rows from being removed, the oldest 20 first; ours are left out. Raises ProbeError(BLIND)."""
+        with self._connections.reader() as reader:
+            return upkeep.horizon(reader)
+
+    @probe(needs=_MONITOR)
+    def replication(self) -> Replication:
+        """Replication slots and standbys, those that lag most first. Raises ProbeError(BLIND)."""
+        with self._connections.reader() as reader:
+            return upkeep.replication(reader)
+
+    @probe(needs=_TABLES)
+    def pace(self, window: timedelta) -> tuple[Pace, ...]:
+        """How many records were finished in every ten seconds of the window, and how many stood ready, by table.
+
+        In the order of the settings. Reads the exchange tables whole where their status has no index; raises
+        ProbeError(SLOW) when they have outgrown that.
+        """
+        with self._connections.reader() as reader:
+            return pace.pace(reader, self._zone, window, EVERY)
+
+    @probe(needs=_TABLES, deadline=_LONG)
+    def lots(self, days: int) -> tuple[Lot, ...]:
+        """The lots that were answered in the last ``days`` and today: records by table, subsystem and day.
+
+        Reads the answers and the exchange tables whole. Raises ProbeError(SLOW) where that takes too long.
+        """
+        with self._connections.reader(_LONG_SECONDS) as reader:
+            return pace.lots(reader, self._zone, days)

@@ -1,0 +1,40 @@
+-- Tables with more dead rows than autovacuum lets them have, by their own options where they have some; the farthest
+-- beyond first. Needs nothing.
+WITH own AS (
+    SELECT
+        pg_class.oid,
+        nspname,
+        relname,
+        greatest(reltuples, 0) AS counted,
+        (
+            SELECT coalesce(jsonb_object_agg(option_name, option_value), '{{}}') FROM pg_options_to_table(reloptions)
+        ) AS options
+    FROM pg_class
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relkind IN ('r', 'm', 't') AND nspname !~ '^pg_temp'
+), due AS (
+    SELECT
+        own.*,
+        least(
+            coalesce(options ->> 'autovacuum_vacuum_threshold', current_setting('autovacuum_vacuum_threshold'))::float8
+            + counted * coalesce(
+                options ->> 'autovacuum_vacuum_scale_factor', current_setting('autovacuum_vacuum_scale_factor')
+            )::float8,
+            nullif(current_setting('autovacuum_vacuum_max_threshold', true), '-1')::float8
+        ) AS threshold,
+        coalesce(options ->> 'autovacuum_enabled', 'true')::boolean AS enabled
+    FROM own
+)
+SELECT
+    nspname::text AS schema,
+    due.relname::text AS "table",
+    n_live_tup AS live,
+    n_dead_tup AS dead,
+    threshold,
+    enabled,
+    greatest(last_vacuum, last_autovacuum) AS last
+FROM due
+JOIN pg_stat_all_tables AS stats ON stats.relid = due.oid
+WHERE n_dead_tup > threshold
+ORDER BY n_dead_tup / greatest(threshold, 1) DESC, due.relname
+LIMIT 20
