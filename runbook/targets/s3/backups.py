@@ -15,7 +15,7 @@ from runbook.learnt import learnt
 from runbook.text import Text, text
 
 MANIFEST = "manifest.json"
-PROOF, LEASE = "proof-", "lease.json"
+PROOF = "proof-"
 #: A manifest counts the rows of every table; what is larger is none.
 LARGEST = 1 << 20
 _ABSENT = 404
@@ -140,10 +140,10 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     finished_at: datetime
-    bytes: int
-    verified: bool
-    data_present: bool
-    data_bytes: int | None
+    bytes: int = 0
+    verified: bool = False
+    data_present: bool = False
+    data_bytes: int | None = None
     problem: Text | None = None
 
 
@@ -174,10 +174,6 @@ class Listing:
         return item.key.removeprefix(self.prefix).partition("/")[2]
 
 
-#: What is decoded: both say their format, and when they were finished.
-Said = TypeVar("Said", Manifest, Proof)
-
-
 def folders_of(listed: Iterable[Object]) -> tuple[str, ...]:
     """The folders that hold a manifest, in the order of the list."""
     return tuple(item.key.removesuffix(MANIFEST) for item in listed if item.key.endswith(f"/{MANIFEST}"))
@@ -200,7 +196,7 @@ def read_backup(client: Any, bucket: str, found: Object) -> Backup:
         manifest = _manifest(client, bucket, found)
     except ValueError as error:
         said = text("its manifest cannot be read: {reason}", reason=error)
-        return _unreadable(folder, found, said)
+        return Backup(key=folder, finished_at=found.modified, problem=said)
     there = _size(client, bucket, manifest.object)
     return Backup(
         key=folder,
@@ -218,6 +214,10 @@ def _manifest(client: Any, bucket: str, found: Object) -> Manifest:
     return decoded_manifest(client.get_object(Bucket=bucket, Key=found.key)["Body"].read())
 
 
+#: What is decoded: both say their format, and when they were finished.
+Said = TypeVar("Said", Manifest, Proof)
+
+
 def _decoded(body: bytes, kind: type[Said]) -> Said:
     try:
         found = msgspec.json.decode(body, type=learnt(kind))
@@ -228,18 +228,6 @@ def _decoded(body: bytes, kind: type[Said]) -> Said:
     if found.finished_at.tzinfo is None:
         raise ValueError("finished_at lacks its offset from UTC")
     return found
-
-
-def _unreadable(folder: str, found: Object, problem: Text) -> Backup:
-    return Backup(
-        key=folder,
-        finished_at=found.modified,
-        bytes=0,
-        verified=False,
-        data_present=False,
-        data_bytes=None,
-        problem=problem,
-    )
 
 
 def _size(client: Any, bucket: str, key: str) -> int | None:
