@@ -108,6 +108,52 @@ def lines(pieces: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
         yield ready
 
 
+class Lines:
+    """COPY text handed out some whole lines at a time, as it lies: no line becomes an object of its own."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._text, self._at = b"", 0
+        self._length = 100.0  # of a line, as far as is known
+
+    def take(self, most: int) -> tuple[bytes, int]:
+        """The next lines with their line ends, and how many: ``most``, or what is left. Nothing at the end.
+
+        Raises ValueError for a last line that is cut off.
+        """
+        end, wanted = self._at, most
+        while wanted:
+            cut = self._line_end(end, wanted)
+            if not cut:
+                if not self._more():
+                    break
+                end -= self._at
+                self._at = 0
+                continue
+            count = self._text.count(b"\n", end, cut)
+            if count > wanted:
+                self._length *= wanted / count
+                continue
+            end, wanted = cut, wanted - count
+        taken = self._text[self._at : end]
+        if wanted and len(self._text) > end:
+            raise ValueError("the last line is cut off")
+        self._at = end
+        return taken, most - wanted
+
+    def _line_end(self, start: int, wanted: int) -> int:
+        """Behind about as many lines as are wanted, at least one; 0 where the text at hand has no line end more."""
+        guess = start + int(wanted * self._length)
+        return self._text.rfind(b"\n", start, guess) + 1 or self._text.find(b"\n", start) + 1
+
+    def _more(self) -> bool:
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        self._text = self._text[self._at :] + piece
+        return True
+
+
 def recipients(settings: ArchiveSettings) -> list[Any]:
     """Those for whom objects are encrypted; none where the client does not encrypt.
 

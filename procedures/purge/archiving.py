@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from procedures.archive.encoding import Counting, Encoder, lines, plain_pieces
+from procedures.archive.encoding import Counting, Encoder, Lines, lines, plain_pieces
 from procedures.purge import milestones
 from procedures.purge.ledger import Batch
 from procedures.purge.selection import Rules, joined, qualifies
@@ -22,6 +22,7 @@ from procedures.purge.spanning import Span
 from procedures.purge.tables import RESPONSES, Table
 from runbook.errors import ActionError, RunbookError
 from runbook.settings import ArchiveSettings
+from runbook.targets.postgres.copying import copied
 from runbook.targets.postgres.working import TEXT_SETTINGS
 from runbook.targets.s3 import archives, encryption
 from runbook.targets.s3.archives import ArchivedObject, Content, Manifest
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from runbook.targets.postgres.working import Connection
     from runbook.targets.s3.objects import ObjectStore, Stored
 
-#: COPY hands over a row at a time; the encoder is fed in pieces of this many bytes.
+#: The encoder is fed in pieces of this many bytes.
 _PIECE = 256 * 1024
 #: Lines that are looked at together.
 _LINES = 5_000
@@ -49,9 +50,9 @@ class Proven:
     manifest: Manifest
     body: bytes
 
-    def chunks(self, archive: ArchiveSettings, most: int) -> Iterator[list[bytes]]:
-        """Its lines, at most ``most`` at a time."""
-        return lines(_pieces(self.body, self.manifest, archive), most)
+    def lines(self, archive: ArchiveSettings) -> Lines:
+        """Its lines, to be taken some at a time."""
+        return Lines(_pieces(self.body, self.manifest, archive))
 
 
 class _Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,15 +160,9 @@ class Archivist:
         encoder = Encoder(self._archive)
         with self._connection.transaction():
             self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            with self._connection.cursor().copy(self._copy(batch, self._looked_up())) as rows:
-                buffer = bytearray()
-                for row in rows:
-                    buffer += row
-                    if len(buffer) >= _PIECE:
-                        encoder.feed(bytes(buffer))
-                        buffer.clear()
-                        milestones.reached("export halfway")
-                encoder.feed(bytes(buffer))
+            for piece in copied(self._connection, self._copy(batch, self._looked_up()), _PIECE):
+                encoder.feed(piece)
+                milestones.reached("export halfway")
         return encoder.finish(), encoder.content
 
     def _looked_up(self) -> Rules:

@@ -23,6 +23,8 @@ from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.working import Lost, working
 from runbook.targets.s3.objects import ObjectStore, open_store
 
+#: A batch reads a few blocks of its table: with parallel workers at hand the planner would rather scan all of it.
+_BY_ITSELF = "SET max_parallel_workers_per_gather = 0"
 #: How often a batch is begun anew when the connection is lost under it.
 _TRIES = 3
 
@@ -65,6 +67,7 @@ def work(task: Task) -> None:
 def _work(task: Task) -> None:
     place = task.place
     with working(place.access, "purge") as connection:
+        connection.execute(_BY_ITSELF)
         ledger = Ledger(connection, place.purge.state_schema)
         batch = _claimed(ledger, task.batch)
         milestones.reached("batch claimed")

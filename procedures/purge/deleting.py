@@ -8,8 +8,9 @@ again by the next run.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from typing import NamedTuple
 
+from procedures.archive.encoding import Lines
 from procedures.purge import milestones
 from procedures.purge.archiving import Proven
 from procedures.purge.doomed import Statements
@@ -31,6 +32,13 @@ _TRIES = 30
 _COUNTED = 5_000
 
 
+class Chunk(NamedTuple):
+    """Lines of the archive that are deleted together."""
+
+    text: bytes
+    rows: int
+
+
 class Deleter:
     """Deletes the batches of one table, over one connection."""
 
@@ -50,14 +58,12 @@ class Deleter:
         if proven.manifest.columns != self._table.columns:
             return self._keep(batch, proven)
         size, position = min(most, _FIRST), batch.position
-        for lines in _behind(proven.chunks(self._archive, most), batch.position):
-            at = 0
-            while at < len(lines):
-                throttle.wait(batch)
-                chunk = lines[at : at + size]
-                held = self._tried(batch, position, chunk, careful=careful)
-                at, position = at + len(chunk), position + len(chunk)
-                size = _next_size(size, held, most)
+        chunks = _behind(proven.lines(self._archive), position)
+        while (chunk := Chunk(*chunks.take(size))).rows:
+            throttle.wait(batch)
+            held = self._tried(batch, position, chunk, careful=careful)
+            position += chunk.rows
+            size = _next_size(size, held, most)
         return None
 
     def _keep(self, batch: Batch, proven: Proven) -> None:
@@ -72,18 +78,19 @@ class Deleter:
         same = 0
         if proven.manifest.columns != self._table.columns:
             return same
-        for lines in proven.chunks(self._archive, _COUNTED):
+        lines = proven.lines(self._archive)
+        while (chunk := Chunk(*lines.take(_COUNTED))).rows:
             self._connection.execute(self._say.clear)
-            self._load(lines)
+            self._load(chunk)
             same += int(self._connection.execute(self._say.count).fetchall()[0]["rows"])
         return same
 
-    def _tried(self, batch: Batch, position: int, lines: list[bytes], *, careful: bool) -> float:
+    def _tried(self, batch: Batch, position: int, chunk: Chunk, *, careful: bool) -> float:
         """One chunk, again while others are in its way; gives the seconds for which it held locks."""
         for last in [*[False] * (_TRIES - 1), True]:
             try:
                 with as_action_errors(self._access, "purge"):
-                    return self._chunk(batch, position, lines, careful=careful)
+                    return self._chunk(batch, position, chunk, careful=careful)
             except Referenced:
                 careful = True
                 if last:
@@ -93,18 +100,18 @@ class Deleter:
                     raise
         raise AssertionError("a try returns or raises")
 
-    def _chunk(self, batch: Batch, position: int, lines: list[bytes], *, careful: bool) -> float:
+    def _chunk(self, batch: Batch, position: int, chunk: Chunk, *, careful: bool) -> float:
         milestones.reached("chunk begun")
         with self._connection.transaction():
             if self._ledger.locked(batch).position != position:
                 raise Fenced(text("Somebody else works on the same batch: this one stops"))
-            self._load(lines)
+            self._load(chunk)
             milestones.reached("list loaded")
             started = time.monotonic()
             deleted = self._gone(by_place=True, careful=careful)
-            if deleted < len(lines):
+            if deleted < chunk.rows:
                 deleted += self._gone(by_place=False, careful=careful)
-            self._ledger.progressed(batch, position + len(lines), deleted, len(lines) - deleted)
+            self._ledger.progressed(batch, position + chunk.rows, deleted, chunk.rows - deleted)
             milestones.reached("rows deleted, before commit")
         milestones.reached("chunk committed")
         return time.monotonic() - started
@@ -112,18 +119,17 @@ class Deleter:
     def _gone(self, *, by_place: bool, careful: bool) -> int:
         return self._connection.execute(self._say.delete(by_place=by_place, careful=careful)).rowcount
 
-    def _load(self, lines: list[bytes]) -> None:
+    def _load(self, chunk: Chunk) -> None:
         with self._connection.cursor().copy(self._say.load) as copy:
-            copy.write(b"\n".join([*lines, b""]))
+            copy.write(chunk.text)
 
 
-def _behind(chunks: Iterator[list[bytes]], count: int) -> Iterator[list[bytes]]:
+def _behind(lines: Lines, count: int) -> Lines:
     """The lines behind the first ``count``, which an earlier process went through."""
-    for chunk in chunks:
-        skipped = min(count, len(chunk))
-        count -= skipped
-        if skipped < len(chunk):
-            yield chunk[skipped:]
+    while count > 0:
+        _, skipped = lines.take(min(count, _COUNTED))
+        count = count - skipped if skipped else 0
+    return lines
 
 
 def _next_size(size: int, held: float, most: int) -> int:

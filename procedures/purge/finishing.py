@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, LiteralString, Self
 
-from procedures.purge.tables import Table
 from runbook.errors import RunbookError
 from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.working import working
@@ -42,25 +41,32 @@ class Vacuuming:
             connection.cancel()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def begin(self, table: Table) -> None:
-        """Take a table on, once."""
-        if table.name not in self._doing:
-            self._doing[table.name] = self._pool.submit(self._vacuumed, table)
+    def begin(self, schema: str, table: str) -> None:
+        """Take a table on that is done, once."""
+        self._once(table, schema, table, "ANALYZE")
+
+    def begin_half(self, schema: str, table: str) -> None:
+        """Take on what the first half of a table's batches left behind, once; the rest then takes half the time."""
+        self._once(f"half of {table}", schema, table, "TRUNCATE off")
 
     def notes(self) -> tuple[Text, ...]:
         """Wait for all; what kept one from it is no reason to fail: autovacuum comes by as well."""
         found = [future.result() for future in self._doing.values()]
         return tuple(note for note in found if note is not None)
 
-    def _vacuumed(self, table: Table) -> Text | None:
+    def _once(self, name: str, schema: str, table: str, option: LiteralString) -> None:
+        if name not in self._doing:
+            self._doing[name] = self._pool.submit(self._vacuumed, schema, table, option)
+
+    def _vacuumed(self, schema: str, table: str, option: LiteralString) -> Text | None:
         from psycopg import sql
 
-        query = sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table.schema, table.name))
+        query = sql.SQL("VACUUM ({}) {}").format(sql.SQL(option), sql.Identifier(schema, table))
         try:
             with working(self._access, "purge") as self._connection:
                 self._connection.execute(query)
         except RunbookError as error:
-            return text("{table} was not vacuumed: {reason}", table=table.name, reason=str(error.said))
+            return text("{table} was not vacuumed: {reason}", table=table, reason=str(error.said))
         finally:
             self._connection = None
         return None

@@ -43,7 +43,6 @@ class PurgeCourse(Course):
         super().__init__(site, id)
         self._confirmed = confirmed
         self.before: Outlook | None = None
-        self.after: Outlook | None = None
         self.purged: Purged | None = None
 
     def look(self) -> None:
@@ -51,10 +50,8 @@ class PurgeCourse(Course):
         self.before = outlook.look(self.site)
 
     def act(self, board: Any) -> None:
-        """Purge, and look again."""
+        """Purge."""
         self.purged = running.purge(self.site, confirmed=self._confirmed, watch=_Listening(self, board))
-        board.looking()
-        self.after = outlook.look(self.site)
 
     def outcome(self) -> dict[str, Any]:
         """The rows deleted, by table."""
@@ -115,10 +112,10 @@ class PurgeCourse(Course):
 
     def _verification(self) -> Verification | None:
         """The same look on the tables as they are now: fixed is what has nothing left to go."""
-        if self.purged is None or self.after is None:
+        if self.purged is None:
             return None
-        left = self.after.survey.qualifying
-        verdict = self._verdict(self.after, datetime.now(UTC))
+        left = self.purged.after.survey.qualifying
+        verdict = self._verdict(self.purged.after, datetime.now(UTC))
         proven = Proven.NOT_FIXED if left else Proven.FIXED
         reason = text("{rows} records qualify after the purge", rows=left)
         return Verification(proven=proven, verdict=verdict, took=timedelta(0), reason=reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
@@ -17,6 +18,7 @@ from procedures.purge.archiving import Archivist
 from procedures.purge.batches import Place, Task, close_stores, store_of, work
 from procedures.purge.deleting import Deleter
 from procedures.purge.ledger import Ledger, Run, Standing
+from procedures.purge.outlook import Outlook
 from procedures.purge.selection import Rules
 from procedures.purge.surveying import Survey, TableSurvey
 from procedures.purge.tables import Table, children_first
@@ -32,15 +34,21 @@ if TYPE_CHECKING:
 
 #: How often whoever watches is told how far it has come, seconds.
 _TELL = 0.5
+#: Batches of a table that is worth a VACUUM on the way.
+_LARGE = 8
 _BLOCK = 8192
 
 
 class Purged(msgspec.Struct, frozen=True, kw_only=True):
-    """What a purge did; ``notes`` are what went not quite as it should and lost nothing."""
+    """What a purge did; ``notes`` are what went not quite as it should and lost nothing.
+
+    ``after`` is a new look once all is deleted, under the reader's identity.
+    """
 
     run: str
     tables: tuple[Standing, ...]
     resumed: bool
+    after: Outlook
     notes: tuple[Text, ...] = ()
 
     @property
@@ -103,16 +111,17 @@ class _Purge:
         run = self._begun(unfinished, rules)
         milestones.reached("run begun")
         self._plan(run, found, survey)
-        with finishing.Vacuuming(self._place.access) as vacuuming:
+        with finishing.Vacuuming(self._place.access) as self._vacuuming:
             for level in children_first(self._open_tables(run, found)):
                 self._detach(run, level, survey)
                 self._work(run, level)
-                self._vacuum(run, level, vacuuming)
-            self._vacuum(run, found, vacuuming)
-            for note in vacuuming.notes():
+                self._vacuum(run, level)
+            self._vacuum(run, found)
+            after = outlook.look(self._site)
+            for note in self._vacuuming.notes():
                 self._note(note)
         milestones.reached("table vacuumed")
-        return self._finished(run, resumed=unfinished is not None)
+        return self._finished(run, after, resumed=unfinished is not None)
 
     def _ask_guards(self) -> None:
         self._refuse_if(tuple(outlook.objections_to_act(self._connection, self._place, self._site, self._store)))
@@ -222,14 +231,23 @@ class _Purge:
                 raise
 
     def _await(self, run: Run, futures: list[Future[None]]) -> None:
-        waiting = set(futures)
+        waiting, told = set(futures), time.monotonic()
         while waiting:
             done, waiting = wait(waiting, timeout=_TELL, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
-            if waiting and not done:
-                self._watch.progressed(self._ledger.standing(run.id))
-        self._watch.progressed(self._ledger.standing(run.id))
+            if waiting and time.monotonic() - told >= _TELL:
+                self._tell(run)
+                told = time.monotonic()
+        self._tell(run)
+
+    def _tell(self, run: Run) -> None:
+        """How far it has come; and what half of a large table left behind is cleared away during the other half."""
+        standing = self._ledger.standing(run.id)
+        self._watch.progressed(standing)
+        for table in standing:
+            if table.batches >= _LARGE and table.done * 2 >= table.batches and not table.parent:
+                self._vacuuming.begin_half(self._database.schema, table.name)
 
     def _drop(self, run: Run, table: Table, bounds: str) -> None:
         place = self._place
@@ -245,13 +263,13 @@ class _Purge:
             reason = error.said
         partitions.reattach(self._ledger, place.access, run, table, bounds, reason)
 
-    def _vacuum(self, run: Run, done: Iterable[Table], vacuuming: finishing.Vacuuming) -> None:
+    def _vacuum(self, run: Run, done: Iterable[Table]) -> None:
         touched = {table.name for table in self._ledger.standing(run.id) if table.deleted and not table.parent}
         for table in done:
             if table.name in touched:
-                vacuuming.begin(table)
+                self._vacuuming.begin(table.schema, table.name)
 
-    def _finished(self, run: Run, *, resumed: bool) -> Purged:
+    def _finished(self, run: Run, after: Outlook, *, resumed: bool) -> Purged:
         standing = self._ledger.standing(run.id)
         milestones.reached("before the run's end")
         self._ledger.finish(run)
@@ -259,7 +277,7 @@ class _Purge:
         for key in finishing.sweep(self._store, self._place.archive.prefix):
             self._note(text("Swept up {key}, left behind by a run that was killed", key=key))
         milestones.reached("swept")
-        return Purged(run=run.id, tables=standing, resumed=resumed, notes=tuple(self._notes))
+        return Purged(run=run.id, tables=standing, resumed=resumed, after=after, notes=tuple(self._notes))
 
     def _note(self, what: Text) -> None:
         self._notes.append(what)

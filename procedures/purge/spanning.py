@@ -25,9 +25,8 @@ class Span:
         self._subsystems: Counter[bytes] = Counter()
 
     def look_at(self, chunk: list[bytes]) -> None:
-        """Take some more lines. Raises ValueError for one that has not the fields it should have."""
-        fields = self._fields
-        if any(line.count(b"\t") != fields for line in chunk):
+        """Take some more lines. Raises ValueError where they have not the fields they should have."""
+        if b"".join(chunk).count(b"\t") != self._fields * len(chunk):
             raise ValueError("it holds lines of another table")
         keys: list[Any] = self._key.of(chunk)
         self._keys = _ends(self._keys, [int(key) for key in keys] if self._number else keys)

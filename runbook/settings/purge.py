@@ -58,7 +58,7 @@ class PurgeSettings(Strict, frozen=True, kw_only=True):
     batch_bytes: Size = Size(32 * 1024**2)
     chunk_rows: int = 5_000
     executor: str = "threads"
-    workers: int = 2
+    workers: int = 3
     max_percent: float = 50.0
     max_growth: float = 3.0
     newest_backup: timedelta = timedelta(hours=26)

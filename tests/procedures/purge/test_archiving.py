@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pyrage
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
-from procedures.archive.encoding import Encoder, lines, plain_pieces
+from procedures.archive.encoding import Encoder, Lines, lines, plain_pieces
 from procedures.purge import running
 from runbook.errors import ActionError, RunbookError, SettingsError
 from runbook.settings import Secret
@@ -341,6 +344,27 @@ class TestEncoding:
         assert list(lines([b"a\nb", b"c\n", b"\nd\n"], 2)) == [[b"a", b"bc"], [b"", b"d"]]
         with pytest.raises(ValueError, match="cut off"):
             list(lines([b"a\nb"], 2))
+
+    @given(
+        texts=st.lists(st.integers(0, 300).map(lambda length: b"x" * length), max_size=60),
+        cuts=st.lists(st.integers(0, 9000), max_size=8),
+        takes=st.lists(st.integers(1, 20), min_size=1, max_size=80),
+    )
+    def test_lines_taken_as_they_lie(self, texts: list[bytes], cuts: list[int], takes: list[int]) -> None:
+        whole = b"".join(line + b"\n" for line in texts)
+        places = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
+        taking = Lines(whole[start:end] for start, end in pairwise(places))
+        at = 0
+        for most in takes:
+            expected = texts[at : at + most]
+            assert taking.take(most) == (b"".join(line + b"\n" for line in expected), len(expected))
+            at += len(expected)
+
+    def test_a_last_line_that_is_cut_off_is_not_taken(self) -> None:
+        taking = Lines([b"a\n", b"b"])
+        assert taking.take(1) == (b"a\n", 1)
+        with pytest.raises(ValueError, match="cut off"):
+            taking.take(1)
 
 
 def _listed(ground: Ground) -> list[dict[str, Any]]:

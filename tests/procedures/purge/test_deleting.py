@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from procedures.archive.encoding import Lines
 from procedures.purge import deleting, milestones, running
 from procedures.purge.deleting import _behind, _next_size
 from tests.procedures.purge.ground import Ground
@@ -203,11 +204,9 @@ class TestProgress:
         assert [(batch["position"], batch["deleted"]) for batch in ground.batches()] == [(0, 0)]
 
     def test_pure_which_lines_are_left(self) -> None:
-        chunks = [[b"a", b"b"], [b"c"], [b"d", b"e"]]
-        assert list(_behind(iter(chunks), 0)) == chunks
-        assert list(_behind(iter(chunks), 1)) == [[b"b"], [b"c"], [b"d", b"e"]]
-        assert list(_behind(iter(chunks), 3)) == [[b"d", b"e"]]
-        assert list(_behind(iter(chunks), 5)) == []
+        for done, left in ((0, b"a\nb\nc\nd\ne\n"), (1, b"b\nc\nd\ne\n"), (3, b"d\ne\n"), (5, b"")):
+            lines = _behind(Lines([b"a\nb\nc", b"\nd\ne\n"]), done)
+            assert lines.take(10) == (left, 5 - done)
 
     def test_pure_how_large_the_next_chunk_is(self) -> None:
         assert _next_size(1000, deleting._AIM, 5000) == 1000
