@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from checks import _consolidation, _past, _refusals
+from checks import _consolidation, _filling, _latency, _past, _refusals
 from checks._dead_letters import poisoned
 from checks._found import alike, compared
+from checks.etl import check_etl_latency_is_not_rising
+from checks.staging import check_staging_does_not_fill_the_disk
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.limits import Limits
 from runbook.model import Proof, State
@@ -87,10 +89,10 @@ class Elsewhere:
     """A Prometheus that gives what it is told."""
 
     def __init__(self, answer: Any) -> None:
-        self.answer, self.asked = answer, 0
+        self.answer, self.asked, self.for_what = answer, 0, ""
 
-    def past(self, *_: object) -> Any:
-        self.asked += 1
+    def past(self, quantity: str, *_: object) -> Any:
+        self.asked, self.for_what = self.asked + 1, quantity
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -132,3 +134,17 @@ class TestPast:
         assert past.samples == self.own
         assert "nobody there" in str(past.said)
         assert limits.measures[0].state is State.SKIPPED
+
+    def test_the_size_of_the_staging_tables_has_a_past_too(self) -> None:
+        history, elsewhere = fakes.NoHistory(), Elsewhere(self.kept)
+        history.elsewhere = elsewhere
+        past = _filling.past(history, fakes.limits(check_staging_does_not_fill_the_disk))  # type: ignore[arg-type]
+        assert (past.samples, elsewhere.for_what) == (self.kept, "staging_bytes")
+
+    def test_a_tables_own_latency_is_not_that_of_all(self) -> None:
+        history, elsewhere = fakes.NoHistory(), Elsewhere(self.kept)
+        history.elsewhere = elsewhere
+        given = fakes.limits(check_etl_latency_is_not_rising)
+        assert _latency.past(history, "tbae001_inscripcion", given).samples == ()  # type: ignore[arg-type]
+        assert _latency.past(history, "tbae*", given).samples == self.kept  # type: ignore[arg-type]
+        assert (elsewhere.asked, elsewhere.for_what) == (1, "etl_latency")
