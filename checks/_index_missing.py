@@ -57,8 +57,11 @@ def missing(statements: Sequence[Statement], proposals: Iterable[IndexProposal])
 
 
 def _saved(statements: Sequence[Statement], proposal: IndexProposal) -> timedelta:
-    share = 1 - proposal.cost_after / max(proposal.cost_before, 1e-9)
-    return share * sum((one.total for one in statements if one.query in proposal.serves), timedelta(0))
+    shares = {
+        query: 1 - after / max(before, 1e-9)
+        for query, (before, after) in zip(proposal.serves, proposal.costs, strict=True)
+    }
+    return sum((one.total * shares[one.query] for one in statements if one.query in shares), timedelta(0))
 
 
 def lacking(keys: Iterable[ForeignKey], least_deleted: float) -> tuple[ForeignKey, ...]:

@@ -36,7 +36,7 @@ EXPECTED = {
     ),
     "too-few-consumers": Expected("QUEUE-01", "too_few_consumers", True, frozenset({"scale"})),
     "slow-query": Expected(
-        "ETL-01", "queries_are_slow", True, frozenset({"create_index", "analyze"}), frozenset({"ETL-02"})
+        "ETL-01", "queries_are_slow", True, frozenset({"create_index", "analyze"}), frozenset({"ETL-02", "INDEX-05"})
     ),
     "database-overload": Expected(
         "ETL-01", "database_is_overloaded", True, frozenset({"end_session"}), frozenset({"ETL-02"})

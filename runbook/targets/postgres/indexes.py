@@ -118,6 +118,7 @@ def _proposal(
         name=candidate.name,
         statement=normalised(most.statement),
         serves=tuple(normalised(one.statement) for one, _, _ in helped),
+        costs=tuple((then, now) for _, then, now in helped),
         cost_before=before,
         cost_after=after,
         proven=before >= PROVEN * after,

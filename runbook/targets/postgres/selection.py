@@ -15,7 +15,7 @@ WORTH = 2.0
 #: A longer index must be better by this much: each column costs at every insert.
 _SHORTER_IS_BETTER = 1.1
 #: The share of the whole gain below which an index is left out, or merged into a longer one that begins with it.
-_TOO_LITTLE, _MERGED = 0.01, 0.1
+_TOO_LITTLE, _MERGED = 0.001, 0.1
 
 
 @dataclass(frozen=True)

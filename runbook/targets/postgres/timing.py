@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,31 +49,40 @@ def after(line: Line, timed: Sequence[Timed]) -> list[dict[str, Any]]:
     """Each statement's planner's cost and mean milliseconds, before and after; a mean is None where nobody called."""
     if not timed:
         return []
-    count = _called(line, timed)
-    return [_compared(one, _cost(line, one.words, count), count.statements.get(one.words, Counted())) for one in timed]
+    # Whoever was at it when the change came ends it the old way: it is left out.
+    begun = _called(line, timed, {one.words: one.counted for one in timed}, _PATIENCE / 2)
+    count = _called(line, timed, begun.statements, _PATIENCE / 2)
+    return [_compared(one, _cost(line, one.words, count), begun, count) for one in timed]
 
 
-def _called(line: Line, timed: Sequence[Timed]) -> Count:
+def _called(line: Line, timed: Sequence[Timed], since: Mapping[str, Counted], patience: float) -> Count:
     """The counts once one of the statements ran again, or when patience ends."""
-    ends_at = time.monotonic() + _PATIENCE
+    ends_at = time.monotonic() + patience
     while True:
         count = counted(line, seeing(line))
-        again = any((count.statements.get(t.words, Counted()).calls or 0) > (t.counted.calls or 0) for t in timed)
+        again = any(_calls(count.statements, one) > _calls(since, one) for one in timed)
         if again or time.monotonic() > ends_at or not count.statements:
             return count
         time.sleep(_PAUSE)
 
 
-def _compared(one: Timed, cost: float | None, now: Counted) -> dict[str, Any]:
-    calls = (now.calls or 0) - (one.counted.calls or 0)
-    mean = (now.milliseconds - one.counted.milliseconds) / calls if calls > 0 else None
+def _calls(counts: Mapping[str, Counted], one: Timed) -> int:
+    return counts.get(one.words, Counted()).calls or 0
+
+
+def _compared(one: Timed, cost: float | None, begun: Count, now: Count) -> dict[str, Any]:
     then = one.counted.milliseconds / one.counted.calls if one.counted.calls else None
+    calls = _calls(now.statements, one) - _calls(begun.statements, one)
+    mean = None
+    if calls > 0:
+        spent = now.statements[one.words].milliseconds - begun.statements.get(one.words, Counted()).milliseconds
+        mean = spent / calls
     return {
         "statement": one.shape,
         "cost_before": one.cost,
         "cost_after": cost,
-        "mean_ms_before": then and round(then, 3),
-        "mean_ms_after": mean and round(mean, 3),
+        "mean_ms_before": None if then is None else round(then, 3),
+        "mean_ms_after": None if mean is None else round(mean, 3),
         "calls_after": max(calls, 0),
     }
 
