@@ -41,6 +41,9 @@ _MASKED = (
     "fstrim.timer", "getty.target", "console-getty.service", "systemd-update-utmp.service", "systemd-logind.service",
     "systemd-networkd-wait-online.service", "systemd-timesyncd.service", "ldconfig.service",
 )  # fmt: skip
+#: Where a machine keeps cgroups: each version by itself, or the first one's list of processes beside the second's.
+_CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified"))
+_JOIN = 'for group in $0; do echo $$ >"$group/cgroup.procs" || exit 1; done; exec "$@"'
 _SERVER = """HostKey /etc/muses-host/host-key
 AuthorizedKeysFile /etc/muses-host/authorized
 StrictModes no
@@ -190,15 +193,41 @@ def _started(number: int, net: _Net, home: Path) -> Iterator[subprocess.Popen[by
         "--register=no", "--keep-unit", "--private-network", "--read-only", "--volatile=overlay",
         "--console=read-only", "--boot",
     ]  # fmt: skip
-    with (home / f"console-{number}").open("wb") as console:
+    with (home / f"console-{number}").open("wb") as console, _cgroups(f"{net.name}-{number}") as groups:
         nspawn = subprocess.Popen(
-            ["systemd-nspawn", "-q", "-D", ROOT, *options],
+            ["/bin/sh", "-c", _JOIN, groups, "systemd-nspawn", "-q", "-D", ROOT, *options],
             stdin=subprocess.DEVNULL, stdout=console, stderr=console,
         )  # fmt: skip
         try:
             yield nspawn
         finally:
             _end(nspawn)
+
+
+@contextmanager
+def _cgroups(name: str) -> Iterator[str]:
+    """Cgroups of a host's own: two that began in the same one would take each other's services away."""
+    bases = [base for base in _CGROUPS if (base / "cgroup.procs").is_file()]
+    made = [base / name for base in bases]
+    for folder in made:
+        folder.mkdir(exist_ok=True)
+    try:
+        yield " ".join(map(str, made))
+    finally:
+        ends = time.monotonic() + 5
+        while made := [folder for folder in made if not _gone(folder)]:
+            assert time.monotonic() < ends, f"{made} are still in use"
+            time.sleep(0.02)
+
+
+def _gone(folder: Path) -> bool:
+    """Take a cgroup away with all below it; whether it is."""
+    for inner in sorted(folder.rglob("*/"), reverse=True):
+        with suppress(OSError):
+            inner.rmdir()
+    with suppress(OSError):
+        folder.rmdir()
+    return not folder.exists()
 
 
 def _end(nspawn: subprocess.Popen[bytes]) -> None:

@@ -71,7 +71,10 @@ def _of_file(where: str, content: str) -> Certificate:
 
 
 def _inside(der: bytes) -> bytes:
-    return next(_fields(der))[1]
+    """The content of the first value. Raises ValueError where there is none."""
+    for _, content in _fields(der):
+        return content
+    raise ValueError("empty")
 
 
 def _fields(der: bytes) -> Iterator[tuple[int, bytes]]:

@@ -16,8 +16,8 @@ import pytest
 from runbook.errors import NotConfigured, ProbeFailure
 from runbook.probes import Readings, reading_through
 from runbook.settings import HostsSettings
-from runbook.targets.hosts import script
 from runbook.settings.hosts import host_name
+from runbook.targets.hosts import script
 from runbook.targets.hosts.disks import parsed
 from runbook.targets.hosts.hosts import HostDisks, Hosts
 from tests.runbook.targets.servers_network import fixed_answer, refused_port, silent_port
