@@ -18,9 +18,9 @@ from runbook.text import Quantity, Text, percent, text
 
 if TYPE_CHECKING:
     from runbook.targets.logs.logs import Logs
-    from runbook.targets.logs.slow_log import SlowStatement
     from runbook.targets.postgres.database import Database
     from runbook.targets.postgres.structs import IndexProposal, Session, Statement, TableStats
+    from runbook.targets.slow_log.findings import SlowStatement
 
 #: Time over which the server's counters are compared.
 PAUSE = timedelta(seconds=1)
@@ -59,7 +59,7 @@ def look(database: Database, logs: Logs, slow: timedelta) -> Seen:
     sessions = database.sessions()
     running = tuple(s for s in sessions if _computes(s) and s.query_age is not None and s.query_age >= slow)
     between, uncounted = _between(database)
-    logged, unread = _logged(logs)
+    logged, unread = _logged(database, logs)
     locked = sum(s.wait_event_type == "Lock" for s in sessions)
     return Seen(between, running, logged, locked, (*uncounted, *unread))
 
@@ -111,11 +111,19 @@ def _between(database: Database) -> tuple[tuple[Statement, ...] | None, tuple[Ev
         return None, (fact(error.said, "pg_stat_statements"),)
 
 
-def _logged(logs: Logs) -> tuple[tuple[SlowStatement, ...], tuple[Evidence, ...]]:
+def _logged(database: Database, logs: Logs) -> tuple[tuple[SlowStatement, ...], tuple[Evidence, ...]]:
     try:
-        return tuple(s for s in logs.slow_statements() if TRIAL not in s.query), ()
+        return tuple(s for s in logs.slow_statements(_prefix(database)) if TRIAL not in s.query), ()
     except ProbeError as error:
         return (), (fact(error.said, "slow query log"),)
+
+
+def _prefix(database: Database) -> str | None:
+    """The server's log_line_prefix; a server that does not tell leaves it to be guessed."""
+    try:
+        return database.log_line_prefix()
+    except ProbeError:
+        return None
 
 
 def _evidence(seen: Seen) -> Iterator[Evidence]:

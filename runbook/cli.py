@@ -42,6 +42,7 @@ _COMMANDS = {
     "list": ("runbook.commands.rows", _("List the rows of the runbook")),
     "show": ("runbook.commands.rows", _("Show one row: limits, causes, remedy, rights")),
     "report": ("runbook.commands.report", _("Write a stored run's report again, in another language or format")),
+    "slow-queries": ("runbook.commands.slow_queries", _("Tell from a server's log which statements cost most")),
     "history": ("runbook.commands.history", _("List earlier runs")),
     "audit": ("runbook.commands.audit", _("Prove that the journal of actions is complete")),
     "doctor": ("runbook.commands.doctor", _("Test every target with each identity and say what is missing")),
@@ -64,7 +65,8 @@ class Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(_COMMANDS[cmd_name][0])
-        return cast(click.Command, getattr(module, f"{cmd_name}_command", None) or getattr(module, cmd_name))
+        name = cmd_name.replace("-", "_")
+        return cast(click.Command, getattr(module, f"{name}_command", None) or getattr(module, name))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -115,26 +115,23 @@ def _trouble(pid: int, draw: float, statement: str, chance: random.Random) -> It
         yield Record(pid, "LOG", "connection authorized: user=muses_app database=sep_muses application_name=servicio")
 
 
-def write(folder: Path, megabytes: int, seed: int = 5) -> dict[str, Path]:
-    """One log of each form of this size, each from the beginning of the same workload."""
-    return {form: _written(folder / f"postgresql.{_ENDING[form]}", form, megabytes, seed) for form in FORMS}
-
-
 _ENDING = {"stderr": "log", "csv": "csv", "json": "json"}
 
 
-def _written(path: Path, form: str, megabytes: int, seed: int) -> Path:
-    chance, written, line = random.Random(seed), 0, _LINES[form]
-    at = datetime(2026, 11, 20, 6)  # noqa: DTZ001  # as servers write it: a local time and the zone's letters
+def written(folder: Path, form: str, megabytes: int, seed: int = 5) -> Path:
+    """A log of this size in this form, from the beginning of the workload."""
+    path = folder / f"postgresql.{_ENDING[form]}"
+    chance, size, line = random.Random(seed), 0, _LINES[form]
+    at = datetime(2026, 11, 20, 6)  # as servers write it: a local time and the zone's letters
     with path.open("w", encoding="utf-8", newline="\n") as log:
         for number, record in enumerate(records(chance)):
             at += timedelta(milliseconds=chance.randrange(60))
             words = line(number, f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d} {_ZONE}", record)
             log.write(words)
-            written += len(words)
-            if written >= megabytes * 10**6:
-                return path
-    raise AssertionError
+            size += len(words)
+            if size >= megabytes * 10**6:
+                break
+    return path
 
 
 def _stderr(number: int, stamp: str, record: Record) -> str:

@@ -12,7 +12,7 @@ from checks.etl import check_etl_latency, check_etl_latency_is_not_rising, relie
 from runbook.errors import HistoryError, ProbeFailure
 from runbook.model import Finding, Proof, State
 from runbook.rows import NoPlan, of
-from runbook.targets.logs.slow_log import SlowStatement
+from runbook.targets.slow_log.findings import SlowStatement
 from runbook.targets.postgres.structs import Batch, ExchangeLatency, Statement, TableStats
 from tests.checks import fakes
 from tests.checks.fakes import (
@@ -91,8 +91,16 @@ def findings(check: Any = check_etl_latency, **changes: Any) -> dict[str, Findin
         "tables": (table_stats(),),
         "blockers": (),
         "connections": connections(),
+        "load": load(),
+        "vacuuming": vacuuming(),
+        "frozen_ages": (),
+        "horizon": (),
+        "replication": Replication(slots=(), standbys=(), kept_at_most=None),
+        "lots": (),
+        "pace": (pace(),),
         "batches": tuple(batch(number, 20) for number in range(1, 13)),
         "consolidation_rate": 20.0,
+        "log_line_prefix": "%m [%p] ",
         **changes,
     }
     logs = Told(
@@ -280,7 +288,7 @@ class TestCauses:
                 return ()
 
         logged = SlowStatement(query=LOOK_UP, count=3, total=timedelta(seconds=3), longest=timedelta(seconds=2))
-        database = Database(sessions=(), statements_between=(statement(),), tables=())
+        database = Database(sessions=(), statements_between=(statement(),), tables=(), log_line_prefix="%m ")
         of(check_etl_latency).causes[0].diagnosis(
             database=database, logs=Told(slow_statements=(logged,)), limits=fakes.limits(check_etl_latency)
         )

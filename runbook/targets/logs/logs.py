@@ -6,7 +6,6 @@ Reads the end of files here and on hosts, of journals, containers and log server
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -17,12 +16,12 @@ from runbook.redact import masked_text
 from runbook.settings import HostsSettings, LogsSettings
 from runbook.settings.log_sources import Files, parsed, sources_of
 from runbook.targets.base import Target
-from runbook.targets.logs.files import Tail, matching, tail
+from runbook.targets.logs.files import matching
 from runbook.targets.logs.groups import ErrorGroup, ErrorGroups, grouped
-from runbook.targets.logs.slow_log import SlowStatement, slowest
 from runbook.targets.logs.sources import Asked, read, read_all
 from runbook.targets.logs.times import window
 from runbook.targets.rights import Right
+from runbook.targets.slow_log.findings import SlowStatement
 from runbook.text import text
 
 __all__ = ["ErrorGroup", "ErrorGroups", "Logs", "ServiceLog", "Usual"]
@@ -74,21 +73,26 @@ class Logs(Target):
         """
         return self._service(service).usual()
 
-    @probe(needs="read access to the database's log", channel="database")
-    def slow_statements(self) -> tuple[SlowStatement, ...]:
+    @probe(needs="read access to the database's log", channel="database", deadline=_PATIENCE)
+    def slow_statements(self, prefix: str | None = None) -> tuple[SlowStatement, ...]:
         """What the database logged as slow in the last minutes, by shape, the greatest total first.
 
-        Raises ProbeError(BLIND) where the log is not PostgreSQL's jsonlog.
+        The log may be text, csvlog or jsonlog; ``prefix`` is the server's log_line_prefix where it is known. Raises
+        ProbeError(BLIND) where it is none of them.
         """
+        from runbook.targets.slow_log.tails import slowest
+
         setting = f"{self._setting}.database"
         if not self._settings.database:
             raise NotConfigured(self.name, setting)
-        since, _ = window(self._settings.window)
-        paths = matching(self.name, self._settings.database, setting)
-        tails = [self._tail(path, setting, since) for path in paths]
-        found = slowest(tails, since)
+        since, until = window(self._settings.window)
+        asked = Asked(self.name, setting, since, until, self._settings.max_bytes, self._settings, self._hosts)
+        tails, failed = read_all(sources_of(self._settings.database), asked)
+        if failed:
+            raise failed[0]
+        found = slowest(tails, since, prefix)
         if found is None:
-            said = text("{setting} is not PostgreSQL's jsonlog (log_destination = jsonlog)", setting=setting)
+            said = text("{setting} is no log of PostgreSQL: text with its log_line_prefix, csvlog, jsonlog", setting=setting)
             raise ProbeError(self.name, ProbeFailure.BLIND, said)
         return found
 
@@ -121,9 +125,6 @@ class Logs(Target):
         if service not in self._settings.services:
             raise NotConfigured(self.name, setting)
         return ServiceLog(f"{self.name}.{service}", service, self._settings, setting, self._hosts)
-
-    def _tail(self, path: Path, setting: str, since: datetime) -> Tail:
-        return tail(self.name, path, setting, since=since, max_bytes=self._settings.max_bytes)
 
     @property
     def _settings(self) -> LogsSettings:

@@ -138,6 +138,12 @@ class Database(LoadReadings):
         with self._connections.reader(_LONG_SECONDS) as reader:
             return exchange.staging(reader, self._zone)
 
+    @probe()
+    def log_line_prefix(self) -> str:
+        """What the server begins each line of its text log with. Reads only."""
+        with self._connections.reader() as reader:
+            return workload.log_line_prefix(reader)
+
     @probe(needs=_COUNTED)
     def statements(self) -> tuple[Statement, ...]:
         """The 50 statements that took most time since the statistics were reset, without ours.

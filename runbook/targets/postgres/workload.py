@@ -62,6 +62,11 @@ def unmasked(reader: Line) -> dict[str, str]:
     return found
 
 
+def log_line_prefix(reader: Line) -> str:
+    """The setting as the server runs with it."""
+    return str(reader.row(statement("log_line_prefix"))["prefix"])
+
+
 def tables(reader: Line) -> tuple[TableStats, ...]:
     """The statistics of every table of the schema, those read most by scans first."""
     return reader.structs(TableStats, statement("table_stats"), {"schema": reader.access.settings.schema})

@@ -10,11 +10,25 @@ from typing import ClassVar
 
 import msgspec
 
-from runbook.targets.slow_log.prefix import guessed, pattern
-from runbook.targets.slow_log.tally import Tally
+from runbook.targets.slow_log.prefix import guessed, pattern, scanner
+from runbook.targets.slow_log.tally import TIMED, Tally
 
 _CSV_START = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [^,\"\n]+,(?:\"(?:[^\"]|\"\")*\")?,(?:\"|,)")
 _CSV_LINE = re.compile(rb"^" + _CSV_START.pattern, re.MULTILINE)
+_CSV_LINE_TEXT = re.compile(_CSV_LINE.pattern.decode(), re.MULTILINE)
+#: So many bytes in which no record ends hold a torn one.
+_TORN = 16 << 20
+_LARGEST_FIELD = 1 << 30
+_CSV_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+_CSV_REST = r"(?:[^\"\n]++|\"[^\"]*+(?:\"|\Z))*+(?:\n|\Z)"
+_CSV_TEXT = r"(?:\"[^\"\n]*+\")?"
+#: A timed statement, by its groups, or else any record as the last one.
+_CSV_RECORD = re.compile(
+    rf"(\d{{4}}-\d\d-\d\d [^,\"\n]+),{_CSV_TEXT},{_CSV_TEXT},(\d*),{_CSV_TEXT},[^,\n]*,\d*,{_CSV_TEXT},[^,\n]*,[^,\n]*,\d*,LOG,\w*,"
+    r"\"[^\s:\"]+: (\d+[.,]\d+) ms(?:  ([^\s:\"]+)(?:(?<=parse): [^\s:\"]*(?=: )|[^:\"]*):\s((?:[^\"]++|\"\")*+))?\","
+    rf"{_CSV_REST}|(?=.)({_CSV_REST})",
+    re.DOTALL,
+)
 _SEVERITY, _MESSAGE, _QUERY = 11, 13, 19
 
 
@@ -37,6 +51,8 @@ class Form(ABC):
     """One form of log: where records begin, and what they say."""
 
     name: ClassVar[str]
+    #: How a record's first line begins.
+    begins: ClassVar[re.Pattern[bytes]]
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
@@ -51,6 +67,11 @@ class Form(ABC):
     def start(self, data: bytes, inside: bool) -> int:
         """Where the first record begins in data that begins anywhere; ``inside`` quotes, where the form has any."""
 
+    def first(self, data: bytes) -> int:
+        """Where the first record begins in data that begins at a line; its length where there is none."""
+        found = self.begins.search(data)
+        return found.start() if found else len(data)
+
     @abstractmethod
     def read(self, data: bytes, tally: Tally) -> None:
         """Count the records of data that begins and ends with one."""
@@ -60,6 +81,7 @@ class Json(Form):
     """``jsonlog``: a record a line."""
 
     name = "json"
+    begins = re.compile(rb'^\{"timestamp":', re.MULTILINE)
 
     def cut(self, data: bytes, whole: bool) -> int:
         """After the last line's end."""
@@ -71,24 +93,29 @@ class Json(Form):
 
     def read(self, data: bytes, tally: Tally) -> None:
         """A record a line; what is no record is counted as unread."""
-        decode, records, unread, bounded, hold = _json, 0, 0, self._bounded, self._bounds.hold
-        record = None
+        decode, timed, is_timed = _json, tally.timed, TIMED.match
+        records, unread, bounded, hold = 0, 0, self._bounded, self._bounds.hold
+        last = None
         for line in data.split(b"\n"):
-            if not line:
-                continue
             try:
                 record = decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                unread += 1
+                unread += bool(line.strip())
                 continue
             if bounded and not hold(record.timestamp):
                 continue
             records += 1
-            if not tally.first:
+            if last is None and not tally.first:
                 tally.at(record.timestamp)
-            tally.message(record.pid, record.error_severity, record.message, record.statement)
-        if record is not None and records:
-            tally.at(record.timestamp)
+            last = record
+            found = is_timed(record.message) if record.error_severity == "LOG" else None
+            if found is not None:
+                milliseconds, what, said = found.groups()
+                timed(record.pid, float(milliseconds.replace(",", ".")), what, said)
+            else:
+                tally.message(record.pid, record.error_severity, record.message, record.statement)
+        if last is not None:
+            tally.at(last.timestamp)
         tally.records += records
         tally.unread += unread
 
@@ -97,6 +124,7 @@ class Csv(Form):
     """``csvlog``: quoted fields, in which newlines are as they are."""
 
     name = "csv"
+    begins = _CSV_LINE
 
     def cut(self, data: bytes, whole: bool) -> int:
         """After the last line's end that stands outside quotes."""
@@ -106,10 +134,10 @@ class Csv(Form):
         after = len(data)
         while end >= 0:
             inside = (inside - data.count(b'"', end, after)) % 2
-            if not inside:
+            if not inside and (end + 1 == len(data) or data[end + 1 : end + 3] == b"20"):
                 return end + 1
             after, end = end, data.rfind(b"\n", 0, end)
-        return 0
+        return _last_begin(data) if len(data) > _TORN else 0
 
     def start(self, data: bytes, inside: bool) -> int:
         """After the first line's end that stands outside quotes; a log with a torn record is taken up at the next."""
@@ -122,22 +150,61 @@ class Csv(Form):
         return len(data)
 
     def read(self, data: bytes, tally: Tally) -> None:
-        """A record a row."""
-        bounded, hold, records, stamp = self._bounded, self._bounds.hold, 0, ""
-        for row in csv.reader(io.StringIO(data.decode("latin-1"), newline="\n")):
-            if len(row) < _QUERY + 1:
-                tally.unread += 1
-                continue
-            if bounded and not hold(row[0]):
-                continue
-            records += 1
-            stamp = row[0]
-            if not tally.first:
-                tally.at(stamp)
+        """A record a match; timed statements, which are most, are not taken apart any further."""
+        text, at = data.decode("latin-1"), 0
+        while at < len(text):
+            at = self._read_from(text, at, tally)
+
+    def _read_from(self, text: str, at: int, tally: Tally) -> int:
+        """Read until the end, or until a torn record: gives where the next one begins."""
+        bounded, hold, timed, last = self._bounded, self._bounds.hold, tally.timed, ""
+        for found in _CSV_RECORD.finditer(text, at):
+            stamp, pid, milliseconds, what, said, other = found.groups()
+            if other is not None:
+                if not self._other(other, tally):
+                    after = _CSV_LINE_TEXT.search(text, found.start() + 1)
+                    return after.start() if after else len(text)
+            elif not bounded or hold(stamp):
+                tally.records += 1
+                last = stamp
+                if not tally.first:
+                    tally.at(stamp)
+                if said is not None and '"' in said:
+                    said = said.replace('""', '"')
+                timed(pid, float(milliseconds.replace(",", ".")), what, said)
+        if last:
+            tally.at(last)
+        return len(text)
+
+    def _other(self, record: str, tally: Tally) -> bool:
+        """Count any other record; False for one that is none."""
+        row = _row(record)
+        if not row:
+            tally.unread += bool(record.strip("\n\0"))
+            return not record.strip("\n\0")
+        if not self._bounded or self._bounds.hold(row[0]):
+            tally.records += 1
+            tally.at(row[0])
             tally.message(row[3], row[_SEVERITY], row[_MESSAGE], row[_QUERY])
-        if stamp:
-            tally.at(stamp)
-        tally.records += records
+        return True
+
+
+def _last_begin(data: bytes) -> int:
+    """Where the last line begins that looks like a record's: a torn record before it has turned all quotes around."""
+    at = data.rfind(b"\n20")
+    while at > 0 and not _CSV_START.match(data, at + 1):
+        at = data.rfind(b"\n20", 0, at)
+    return at + 1
+
+
+def _row(record: str) -> list[str]:
+    """The fields of a record; empty for one that is torn."""
+    csv.field_size_limit(_LARGEST_FIELD)
+    try:
+        row = next(csv.reader(io.StringIO(record, newline="\n"), strict=True), [])
+    except csv.Error:
+        return []
+    return row if len(row) > _QUERY and _CSV_STAMP.match(row[0]) else []
 
 
 class Stderr(Form):
@@ -149,9 +216,17 @@ class Stderr(Form):
         super().__init__(bounds)
         self._pattern = pattern(prefix)
         self._match = self._pattern.match
-        self._session = "session" if "session" in self._pattern.groupindex else "pid"
-        self._has_session = self._session in self._pattern.groupindex
-        self.dated = "time" in self._pattern.groupindex
+        self._scan = scanner(prefix).finditer
+        names = self._pattern.groupindex
+        #: Where the prefix has no time or session, a group that is empty in every record.
+        self._session = next((name for name in ("session", "pid") if name in names), "line")
+        self._time = "time" if "time" in names else "line"
+        self._groups = ("line", self._time, self._session, "ms", "what", "said")
+        self.dated = "time" in names
+
+    def first(self, data: bytes) -> int:
+        """At the first line that has the prefix."""
+        return 0 if self._match(data[: data.find(b"\n")].decode("latin-1")) else self.start(data, False)
 
     def cut(self, data: bytes, whole: bool) -> int:
         """Before the last line that has the prefix: what follows it may go on."""
@@ -178,23 +253,37 @@ class Stderr(Form):
 
     def read(self, data: bytes, tally: Tally) -> None:
         """A record a line after those that go on are joined; one without prefix goes on, too."""
-        match, held, more = self._match, None, []
-        for line in data.replace(b"\n\t", b"\x01").decode("latin-1").split("\n"):
-            found = match(line)
-            if found is None:
-                more.append(line)
+        held: list[str] = []
+        timed, groups = tally.timed, self._groups
+        for found in self._scan(data.replace(b"\n\t", b"\x01").decode("latin-1")):
+            line, stamp, session, milliseconds, what, said = found.group(*groups)
+            if line is not None:
+                held = self._line(line, held, tally)
                 continue
-            if held is not None:
-                self._count(held, more, tally)
-            elif any(more):
-                tally.unread += len(more)
-            held = found
-            if more:
-                more = []
-        if held is not None:
-            self._count(held, more, tally)
-        else:
-            tally.unread += sum(map(bool, more))
+            if held:
+                held = self._line(None, held, tally)
+            if self._bounded and not self._bounds.hold(stamp):
+                continue
+            tally.records += 1
+            if self.dated:
+                tally.at(stamp)
+            if said is not None and "\x01" in said:
+                said = said.replace("\x01", "\n")
+            timed(session or "", float(milliseconds.replace(",", ".")), what, said)
+        self._line(None, held, tally)
+
+    def _line(self, line: str | None, held: list[str], tally: Tally) -> list[str]:
+        """Hold a line until the next record begins; gives what is held then."""
+        if line is not None and (line == "" or not self._match(line)):
+            held.append(line)
+            return held
+        if held:
+            found = self._match(held[0])
+            if found is None:
+                tally.unread += sum(map(bool, held))
+            else:
+                self._count(found, held[1:], tally)
+        return [] if line is None else [line]
 
     def _count(self, found: re.Match[str], more: list[str], tally: Tally) -> None:
         if self.dated:
@@ -204,7 +293,7 @@ class Stderr(Form):
             tally.at(stamp)
         tally.records += 1
         level, milliseconds, what, said = found.group("level", "ms", "what", "said")
-        session = found[self._session] if self._has_session else ""
+        session = found[self._session] if self._session != "line" else ""
         if milliseconds is None or level != "LOG":
             words = found.string[found.end("level") + 3 :]
             tally.line(session, level, _joined(words, more))

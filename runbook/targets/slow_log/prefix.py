@@ -49,6 +49,11 @@ _AFTER = (
     r"(?P<level>[^\s:]+):  (?:[^\s:]+: (?P<ms>\d+[.,]\d+) ms"
     r"(?:  (?P<what>[^\s:]+)(?:(?<=parse): [^\s:]*(?=: )|[^:]*):[ \x01](?P<said>.*)|\Z))?"
 )
+#: A timed statement whose record ends with its line, else any line, in text of many lines.
+_SCANNED = (
+    r"LOG:  [^\s:]+: (?P<ms>\d+[.,]\d+) ms(?:  (?P<what>[^\s:]+)(?:(?<=parse): [^\s:]*(?=: )|[^:\n]*):[ \x01]"
+    r"(?P<said>[^\n]*))?(?:\n(?=%s)|\Z)|(?P<line>[^\n]*)(?:\n|\Z)"
+)
 _LOOKED_AT = 400
 _ENOUGH = 0.6
 
@@ -58,6 +63,16 @@ def pattern(prefix: str) -> re.Pattern[str]:
 
     Groups ``time``, ``pid``, ``session`` (where the prefix has them), ``level``, ``ms``, ``what`` and ``said``.
     """
+    return re.compile(_before(prefix) + _AFTER, re.DOTALL)
+
+
+def scanner(prefix: str) -> re.Pattern[str]:
+    """What finds timed statements in the text of a log, one match a record; other lines as the group ``line``."""
+    begins = r"\d{4}-" if re.match("%[mt]", prefix) else re.escape(prefix[0]) if prefix[:1] not in ("%", "") else "."
+    return re.compile(_before(prefix) + _SCANNED % begins)
+
+
+def _before(prefix: str) -> str:
     made, seen, optional = [], set[str](), 0
     for token in _TOKEN.finditer(prefix):
         letter = token["letter"]
@@ -68,7 +83,7 @@ def pattern(prefix: str) -> re.Pattern[str]:
             optional += 1
         else:
             made.append(_escape(letter, token["pad"], seen))
-    return re.compile("".join(made) + ")?" * optional + _AFTER, re.DOTALL)
+    return "".join(made) + ")?" * optional
 
 
 def guessed(lines: Iterable[str]) -> str | None:

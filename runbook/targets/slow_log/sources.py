@@ -34,6 +34,7 @@ class Source(msgspec.Struct, frozen=True):
     host: str = ""
     path: str = ""
     ssh_config: str = ""
+    modified: float = 0.0
 
     @property
     def splittable(self) -> bool:
@@ -91,7 +92,8 @@ def sources(name: str, ssh_config: str = "") -> list[Source]:
     with path.open("rb") as log:
         head = log.read(6)
     kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
-    return [Source(name, kind, path.stat().st_size)]
+    known = path.stat()
+    return [Source(name, kind, known.st_size, modified=known.st_mtime)]
 
 
 def ssh(host: str, ssh_config: str = "") -> list[str]:

@@ -13,7 +13,7 @@ from runbook.targets.slow_log.shapes import Shapes, true_text
 #: What follows ``duration: 12.3 ms  ``: ``statement: …``, ``execute name: …``, ``parse name: …``, ``plan:`` and a plan.
 #: In Spanish, ``parse: name: …``.
 _SAID = r"(?P<what>[^\s:]+)(?:(?<=parse): [^\s:]*(?=: )|[^:]*):\s(?P<said>.*)"
-_TIMED = re.compile(rf"[^\s:]+: (?P<ms>\d+(?:[.,]\d+)?) ms(?:  {_SAID}|\Z)", re.DOTALL)
+TIMED = re.compile(rf"[^\s:]+: (?P<ms>\d+(?:[.,]\d+)?) ms(?:  {_SAID}|\Z)", re.DOTALL)
 #: ``statement: …`` without a time: log_statement; its time follows alone.
 _ANNOUNCED = re.compile(r"(?:statement|sentencia|execute [^:]*): (?P<said>.*)", re.DOTALL)
 _EXPLAINED = re.compile(r"(?:.*?\n)?Query Text: (?P<said>.+?)(?=\n[^\n]*\(cost=|\Z)", re.DOTALL)
@@ -28,6 +28,9 @@ _STATEMENT = frozenset(("STATEMENT", "SENTENCIA"))
 
 
 
+Session = str | int  #: a process id or a session's name, as the form gives it
+
+
 class Tally:
     """Counts, and what waits for the record that belongs to it."""
 
@@ -37,9 +40,9 @@ class Tally:
         self.first = self.last = ""
         self.records = self.unread = self.unplaced = self.bytes = 0
         #: By session: the statement whose time has not come, and times whose statement stood before our first record.
-        self.announced: dict[str, tuple[Shape, str]] = {}
-        self.orphans: dict[str, float] = {}
-        self._seen: set[str] = set()
+        self.announced: dict[Session, tuple[Shape, str]] = {}
+        self.orphans: dict[Session, float] = {}
+        self._seen: set[Session] = set()
         self._cause: Callable[[Shape], None] | None = None
 
     def at(self, stamp: str) -> None:
@@ -48,7 +51,7 @@ class Tally:
         if not self.first:
             self.first = stamp
 
-    def timed(self, session: str, milliseconds: float, what: str | None, said: str | None) -> None:
+    def timed(self, session: Session, milliseconds: float, what: str | None, said: str | None) -> None:
         """A duration with what it was of; alone, it is of what the session announced."""
         self._cause = None
         if what in _NO_CALLS or said is None:
@@ -56,10 +59,10 @@ class Tally:
         else:
             self.shapes.find(said).add(milliseconds, said)
 
-    def message(self, session: str, level: str, message: str, statement: str | None = None) -> None:
+    def message(self, session: Session, level: str, message: str, statement: str | None = None) -> None:
         """Any other record of the server; ``statement`` is what it says that it was at."""
         if level == "LOG":
-            timed = _TIMED.match(message)
+            timed = TIMED.match(message)
             if timed is not None:
                 milliseconds, what, said = timed.groups()
                 self.timed(session, float(milliseconds.replace(",", ".")), what, said)
@@ -80,7 +83,7 @@ class Tally:
             self._cause(self.shapes.find(statement))
             self._cause = None
 
-    def line(self, session: str, level: str, words: str) -> None:
+    def line(self, session: Session, level: str, words: str) -> None:
         """A line of the text form, which may belong to the record before it."""
         word = true_text(level)
         if word in _STATEMENT:
@@ -103,7 +106,7 @@ class Tally:
         for name in ("records", "unread", "unplaced", "bytes"):
             setattr(self, name, getattr(self, name) + getattr(later, name))
 
-    def _no_call(self, session: str, milliseconds: float, what: str | None, said: str | None) -> None:
+    def _no_call(self, session: Session, milliseconds: float, what: str | None, said: str | None) -> None:
         if said is None:
             self._alone(session, milliseconds)
         elif what == "plan":
@@ -111,7 +114,7 @@ class Tally:
         else:
             self.shapes.find(said).preparing += milliseconds
 
-    def _alone(self, session: str, milliseconds: float) -> None:
+    def _alone(self, session: Session, milliseconds: float) -> None:
         announced = self.announced.pop(session, None)
         if announced is not None:
             shape, said = announced

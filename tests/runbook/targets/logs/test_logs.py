@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from lab.place import Place
-from lab.servers import postgres
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.probes import Readings, reading_through
 from runbook.settings import LogsSettings, Size
 from runbook.targets.logs.logs import Logs
-from tests.runbook.targets.servers_rabbitmq import until
 
 SERVICE = "servicio-procesamiento-inicial"
 REFUSED = 'connection failed: FATAL:  too many connections for role "muses_app"'
@@ -240,86 +234,3 @@ def test_rights_name_each_pattern(tmp_path: Path) -> None:
     write(tmp_path, f"{SERVICE}.log", line("x"))
     database = (str(tmp_path / "postgresql*.json"),)
     assert [r.held for r in logs(tmp_path, database=database).rights()] == [False, True]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A real PostgreSQL with the lab's configuration, which logs statements slower than 200 ms as JSON."""
-    place = Place.new(tmp_path_factory.mktemp("postgres"))
-    postgres.prepare(place)
-    argv = postgres.program(place).argv
-    with (place.logs / "out").open("wb") as out:
-        process = subprocess.Popen(argv, stdout=out, stderr=out, start_new_session=True)
-    try:
-        until(lambda: connects(place), patience=20)
-        yield place
-    finally:
-        process.send_signal(2)
-        process.wait(20)
-
-
-def connects(place: Place) -> bool:
-    try:
-        superuser(place).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def superuser(place: Place) -> psycopg.Connection[Any]:
-    conninfo = psycopg.conninfo.make_conninfo(place.conninfo("superuser"), dbname="postgres")
-    return psycopg.connect(conninfo, autocommit=True)
-
-
-def test_slow_statements_of_a_real_server(server: Place, tmp_path: Path) -> None:
-    with superuser(server) as connection:
-        for name in ("Ana", "Luis"):
-            connection.execute(f"SELECT pg_sleep(0.25), '{name}' -- por {name}")
-        connection.execute("SELECT pg_sleep(0.3), %s", ["GOMC800101HDFMRR09"], prepare=True)
-        connection.execute("SELECT 1")
-        connection.execute("LOAD 'auto_explain'")
-        connection.execute("SET auto_explain.log_min_duration = 200")
-        connection.execute("SELECT pg_sleep(0.21), 'plan'\nFROM generate_series(1, 1)")
-    target = logs(tmp_path, database=(str(server.logs / "postgresql*.json"),))
-    until(lambda: {s.count for s in target.slow_statements()} == {1, 3}, patience=5)
-    found = {s.query: s for s in target.slow_statements()}
-    assert found["SELECT pg_sleep($1), $2 FROM generate_series($3, $4)"].count == 1, "auto_explain logs it once more"
-    twice = found["SELECT pg_sleep($1), $2"]
-    assert twice.count == 3, "values, whether written or bound, are no part of the shape"
-    assert twice.longest < twice.total
-    assert timedelta(milliseconds=750) <= twice.total < timedelta(seconds=3)
-    assert [s.total for s in target.slow_statements()] == sorted((s.total for s in found.values()), reverse=True)
-    assert not any(kept in repr(found) for kept in ("Ana", "Luis", "GOMC800101HDFMRR09", "Result", "cost="))
-
-
-def test_slow_statements_in_the_servers_other_languages_and_zones(tmp_path: Path) -> None:
-    local = datetime.now(UTC) - timedelta(hours=6)
-
-    def record(minutes: float, message: str) -> str:
-        stamp = f"{local - timedelta(minutes=minutes):%Y-%m-%d %H:%M:%S}.123 CST"
-        return json.dumps({"timestamp": stamp, "error_severity": "LOG", "message": message}, ensure_ascii=False)
-
-    write(
-        tmp_path,
-        "postgresql-08.json",
-        record(90, "duration: 900.000 ms  statement: SELECT antiguo"),
-        record(3, "duración: 1234.500 ms  sentencia: SELECT * FROM tbae001_inscripcion WHERE curp = 'X'"),
-        record(2, "duration: 250.000 ms  execute <unnamed>: SELECT * FROM tbae001_inscripcion WHERE curp = $1"),
-        record(2, "duration: 7.000 ms"),
-        record(1, "checkpoint complete: wrote 3 buffers; duration: 9.0 ms  nothing: at all"),
-        record(0, "el archivo sigue"),
-        '{"timestamp": "2026-',
-    )
-    [slow] = logs(tmp_path, database=(str(tmp_path / "*.json"),)).slow_statements()
-    assert slow.query == "SELECT * FROM tbae001_inscripcion WHERE curp = $1"
-    assert (slow.count, slow.total) == (2, timedelta(milliseconds=1484.5))
-
-
-def test_a_database_log_that_is_not_json_is_blind_not_empty(tmp_path: Path) -> None:
-    write(tmp_path, "postgresql.log", "2026-11-24 08:00:00 UTC [7] LOG:  duration: 900.0 ms  statement: SELECT 1")
-    target = logs(tmp_path, database=(str(tmp_path / "postgresql.log"),))
-    kind, said = failure(target.slow_statements)
-    assert kind is ProbeFailure.BLIND
-    assert "log_destination = jsonlog" in said
-    write(tmp_path, "postgresql.log")
-    assert target.slow_statements() == ()
