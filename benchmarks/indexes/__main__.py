@@ -52,7 +52,10 @@ class Seen(msgspec.Struct):
 def main() -> None:
     """Fill, measure, propose, build, measure again."""
     options = _options()
-    with filled(options.rows, options.postgres) as ground, ground.service("sep_muses") as service:
+    with (
+        filled(options.rows, options.postgres and options.postgres.absolute()) as ground,
+        ground.service("sep_muses") as service,
+    ):
         known = shapes.values(service)
         seen = {shape.name: Seen() for shape in HELPED}
         _measure(service, known, seen, options.calls)

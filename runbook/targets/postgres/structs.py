@@ -205,8 +205,9 @@ class IndexProposal(Noun, frozen=True, kw_only=True):
 
     ``where`` says which rows it is for (None: all). ``proven`` means that the cost fell at least five times; costs are
     the planner's for one call, ``method`` says on what; ``assumed`` are the statuses that were looked for. ``serves``
-    are the shapes of all statements it is for, ``costs`` what each costs before and after. ``build_estimate`` is by the table's size and a stated rate;
-    ``entries_per_hour`` are written into it; ``hot_lost`` says that updates which touch no index now would.
+    are the shapes of all statements it is for, ``costs`` what each costs before and after. ``build_estimate`` is by
+    the table's size and a stated rate; ``entries_per_hour`` are written into it; ``hot_lost`` says that updates which
+    touch no index now would.
     """
 
     table: str

@@ -30,6 +30,11 @@ class Timed:
     cost: float | None
     counted: Counted
 
+    @property
+    def mean(self) -> float:
+        """Milliseconds of a call; 0 where none was counted."""
+        return self.counted.milliseconds / self.counted.calls if self.counted.calls else 0.0
+
 
 def before(line: Line, shapes: Sequence[str]) -> tuple[Timed, ...]:
     """The statements as they are; those of which nothing is known any more are left out."""
@@ -49,18 +54,19 @@ def after(line: Line, timed: Sequence[Timed]) -> list[dict[str, Any]]:
     """Each statement's planner's cost and mean milliseconds, before and after; a mean is None where nobody called."""
     if not timed:
         return []
-    # Whoever was at it when the change came ends it the old way: it is left out.
-    begun = _called(line, timed, {one.words: one.counted for one in timed}, _PATIENCE / 2)
-    count = _called(line, timed, begun.statements, _PATIENCE / 2)
+    # Whoever was at it when the change came ends it the old way: those calls are left out.
+    time.sleep(min(max(2 * one.mean for one in timed) / 1000, _PATIENCE / 2))
+    begun = counted(line, seeing(line))
+    count = _called(line, timed, begun)
     return [_compared(one, _cost(line, one.words, count), begun, count) for one in timed]
 
 
-def _called(line: Line, timed: Sequence[Timed], since: Mapping[str, Counted], patience: float) -> Count:
-    """The counts once one of the statements ran again, or when patience ends."""
-    ends_at = time.monotonic() + patience
+def _called(line: Line, timed: Sequence[Timed], begun: Count) -> Count:
+    """The counts once each of the statements ran again, or when patience ends."""
+    ends_at = time.monotonic() + _PATIENCE
     while True:
         count = counted(line, seeing(line))
-        again = any(_calls(count.statements, one) > _calls(since, one) for one in timed)
+        again = all(_calls(count.statements, one) > _calls(begun.statements, one) for one in timed)
         if again or time.monotonic() > ends_at or not count.statements:
             return count
         time.sleep(_PAUSE)
@@ -71,7 +77,6 @@ def _calls(counts: Mapping[str, Counted], one: Timed) -> int:
 
 
 def _compared(one: Timed, cost: float | None, begun: Count, now: Count) -> dict[str, Any]:
-    then = one.counted.milliseconds / one.counted.calls if one.counted.calls else None
     calls = _calls(now.statements, one) - _calls(begun.statements, one)
     mean = None
     if calls > 0:
@@ -81,7 +86,7 @@ def _compared(one: Timed, cost: float | None, begun: Count, now: Count) -> dict[
         "statement": one.shape,
         "cost_before": one.cost,
         "cost_after": cost,
-        "mean_ms_before": None if then is None else round(then, 3),
+        "mean_ms_before": round(one.mean, 3) if one.counted.calls else None,
         "mean_ms_after": None if mean is None else round(mean, 3),
         "calls_after": max(calls, 0),
     }
