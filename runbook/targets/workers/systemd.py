@@ -129,7 +129,7 @@ class Systemd(Named):
         now = "--now " if verb in ("enable", "disable") else ""
         sudo = shlex.join(self._own.change_with)
         line = f"{before}{sudo} systemctl --no-block {verb} {now}-- {shlex.quote(unit)}".replace("  ", " ")
-        found = _ENDED.search(self._run(host, f"{{ {line.strip()}; }} 2>&1; echo; echo ended $?"))
+        found = _ENDED.search(self._run(host, f"{{ {line.strip()}; }} 2>&1; printf '\\nended %s' $?"))
         if found is None or found[2] != "0":
             last = (found[1] or "").strip().rpartition("\n")[2] if found else ""
             said = text("{verb} of {unit} at {host} failed: {reason}", verb=verb, unit=unit, host=host, reason=last)
