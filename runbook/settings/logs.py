@@ -57,16 +57,17 @@ class LogsSettings(Strict, frozen=True, kw_only=True):
     )
 
     def __post_init__(self) -> None:
-        for service, addresses in self.services.items():
+        named = {"database": self.database, **{f"services.{name}": given for name, given in self.services.items()}}
+        for setting, addresses in named.items():
             for address in addresses:
-                _checked(service, address)
+                _checked(setting, address)
         for name in self.correlate:
             if is_personal(name):
                 raise ValueError(f"correlate: {name!r} is a datum of a person and never told")
 
 
-def _checked(service: str, address: str) -> None:
+def _checked(setting: str, address: str) -> None:
     try:
         parsed(address)
     except ValueError as error:
-        raise ValueError(f"services.{service}: {error}") from None
+        raise ValueError(f"{setting}: {error}") from None

@@ -6,7 +6,7 @@ not told at all, since masked it would be the same for everybody.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,8 +18,10 @@ from runbook.redact import is_personal, masked_text
 LEAST = 3
 #: So much of the failures has the value, and so little of the rest.
 MOST_FAILURES, FEW_OTHERS = 0.9, 0.1
-#: What is longer is no key.
+#: So much of a value is shown.
 LONGEST = 80
+Plain = str | int
+_PLAIN = (str, int)
 
 
 class Shared(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,17 +43,17 @@ class Tally:
 
     def __init__(self) -> None:
         self.records = 0
-        self.values: dict[str, Counter[str]] = {}
+        self.values: defaultdict[str, Counter[Plain]] = defaultdict(Counter)
 
-    def add(self, fields: Mapping[str, str]) -> None:
+    def add(self, fields: Mapping[str, Plain]) -> None:
         """Count one record."""
         self.records += 1
         for name, value in fields.items():
-            self.values.setdefault(name, Counter())[value] += 1
+            self.values[name][value] += 1
 
-    def of(self, field: str) -> Counter[str]:
+    def of(self, field: str) -> Counter[Plain]:
         """How often each value of one field stands here."""
-        return self.values.get(field, Counter())
+        return self.values[field] if field in self.values else Counter()
 
 
 def shared(failures: Tally, everything: Tally) -> tuple[Shared, ...]:
@@ -66,10 +68,14 @@ def shared(failures: Tally, everything: Tally) -> tuple[Shared, ...]:
     return tuple(sorted(telling, key=lambda one: (-one.failures, one.others, one.field)))
 
 
-def fields_of(record: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
-    """The named fields of a record as words; without those of persons, empty ones, and what is no plain value."""
-    found = {name: record.get(name) for name in names if not is_personal(name)}
-    return {name: str(value)[:LONGEST] for name, value in found.items() if _is_plain(value)}
+def keys(names: Iterable[str]) -> tuple[str, ...]:
+    """The names without those of persons."""
+    return tuple(name for name in names if not is_personal(name))
+
+
+def fields_of(values: Iterable[tuple[str, Any]]) -> dict[str, Plain]:
+    """Those of named values that are words or whole numbers; ``type``, because a truth value is an ``int`` too."""
+    return {name: value for name, value in values if type(value) in _PLAIN and value != ""}
 
 
 def _of(field: str, failures: Tally, everything: Tally) -> Shared | None:
@@ -77,10 +83,9 @@ def _of(field: str, failures: Tally, everything: Tally) -> Shared | None:
     named = everything.of(field)
     others, others_of = named[value] - count, named.total() - failures.of(field).total()
     tells = count >= MOST_FAILURES * failures.records and others <= FEW_OTHERS * others_of
-    if not tells or masked_text(value) != value:
+    words = str(value)
+    if not tells or masked_text(words) != words:
         return None
-    return Shared(field=field, value=value, failures=count, of=failures.records, others=others, others_of=others_of)
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, int | str) and not isinstance(value, bool) and value != ""
+    return Shared(
+        field=field, value=words[:LONGEST], failures=count, of=failures.records, others=others, others_of=others_of
+    )

@@ -16,7 +16,7 @@ from runbook.redact import masked_text
 from runbook.settings import HostsSettings, LogsSettings
 from runbook.settings.log_sources import Files, parsed, sources_of
 from runbook.targets.base import Target
-from runbook.targets.logs.files import matching
+from runbook.targets.logs.files import Tail, matching
 from runbook.targets.logs.groups import ErrorGroup, ErrorGroups, grouped
 from runbook.targets.logs.sources import Asked, read, read_all
 from runbook.targets.logs.times import window
@@ -92,7 +92,9 @@ class Logs(Target):
             raise failed[0]
         found = slowest(tails, since, prefix)
         if found is None:
-            said = text("{setting} is no log of PostgreSQL: text with its log_line_prefix, csvlog, jsonlog", setting=setting)
+            said = text(
+                "{setting} is no log of PostgreSQL: text with its log_line_prefix, csvlog, jsonlog", setting=setting
+            )
             raise ProbeError(self.name, ProbeFailure.BLIND, said)
         return found
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -11,8 +13,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from runbook.learnt import learnt
 from runbook.redact import masked
-from runbook.targets.logs.correlation import fields_of
+from runbook.targets.logs.correlation import Plain, fields_of, keys
 from runbook.targets.logs.files import Tail
 from runbook.targets.logs.times import Clock
 
@@ -52,7 +55,7 @@ class Entry(NamedTuple):
     at: datetime
     error: str = ""
     record: dict[str, Any] | None = None
-    fields: Mapping[str, str] = MappingProxyType({})
+    fields: Mapping[str, Plain] = MappingProxyType({})
 
     @property
     def sample(self) -> str:
@@ -63,7 +66,9 @@ class Entry(NamedTuple):
 #: A line without a time of its own, and the time its source has for it.
 Loose = tuple[str, datetime | None]
 
-_read_line = msgspec.json.Decoder(Line).decode
+#: Reads a line with the fields that are to be told of it; and these fields' values, in the order of their names.
+Reader = tuple[Callable[[str], Line], Callable[[Line], tuple[Any, ...]]]
+
 _read_whole = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -72,10 +77,11 @@ def entries(tail: Tail, since: datetime, names: tuple[str, ...] = ()) -> Iterato
 
     Text without a time of its own belongs to the line before it. ``names`` are the fields to be told of each record.
     """
-    clock = Clock(tail.modified)
+    clock, names = Clock(tail.modified), keys(names)
+    read, values = _reader(names)
     loose: list[Loose] = []
     for raw, stamp in _newest_first(tail):
-        words, line = _understood(raw)
+        words, line = _understood(raw, read)
         at = clock.read(line.when if line else words[:64])
         if line is not None or (stamp is not None and stamp < since):
             at = at or stamp
@@ -88,7 +94,8 @@ def entries(tail: Tail, since: datetime, names: tuple[str, ...] = ()) -> Iterato
             return
         yield from _of_text(loose[::-1], at)
         loose.clear()
-        yield _entry(at, words, line, names)
+        told = fields_of(zip(names, values(line), strict=True)) if line is not None and names else {}
+        yield _entry(at, words, line, told)
     yield from _of_text(loose[::-1], tail.modified)
 
 
@@ -97,25 +104,43 @@ def _newest_first(tail: Tail) -> Iterator[tuple[bytes, datetime | None]]:
     return zip(reversed(tail.lines), stamps, strict=False)
 
 
-def _understood(raw: bytes) -> tuple[str, Line | None]:
+@functools.cache
+def _reader(names: tuple[str, ...]) -> Reader:
+    """One decoding tells all that is asked of a line: decoding it whole takes several times as long."""
+    given = [(f"field{n}", Any, msgspec.field(default=None, name=name)) for n, name in enumerate(names)]
+    known = set(Line.__struct_encode_fields__)
+    kind = msgspec.defstruct("Told", [one for one in given if one[2].name not in known], bases=(Line,), frozen=True)
+    own = [f"field{n}" if name not in known else _attribute(name) for n, name in enumerate(names)]
+    get = operator.attrgetter(*own) if own else None
+    single = len(own) == 1
+    return (
+        msgspec.json.Decoder(learnt(kind)).decode,
+        lambda line: () if get is None else (get(line),) if single else get(line),
+    )
+
+
+def _attribute(name: str) -> str:
+    return Line.__struct_fields__[Line.__struct_encode_fields__.index(name)]
+
+
+def _understood(raw: bytes, read: Callable[[str], Line]) -> tuple[str, Line | None]:
     try:
         words = raw.decode()
     except UnicodeDecodeError:
         words = raw.decode("latin-1")
     try:
-        return words, _read_line(words) if words.startswith("{") else None
+        return words, read(words) if words.startswith("{") else None
     except msgspec.DecodeError:
         return words, None
 
 
-def _entry(at: datetime, words: str, line: Line | None, names: tuple[str, ...]) -> Entry:
+def _entry(at: datetime, words: str, line: Line | None, fields: dict[str, Plain]) -> Entry:
     if line is None:
         return Entry(at, words if _SHOUTS.search(words) else "")
-    if not line.is_error and not names:
-        return Entry(at)
+    if not line.is_error:
+        return Entry(at, fields=fields)
     record = _read_whole(words)
-    fields = fields_of(record, names)
-    return Entry(at, _said(record), record, fields) if line.is_error else Entry(at, fields=fields)
+    return Entry(at, _said(record), record, fields)
 
 
 def _said(record: dict[str, Any], shown: Callable[[Any], str] = str) -> str:
