@@ -1,48 +1,86 @@
-"""Whether the database is overloaded: sessions that wait for one that holds a lock, connections that run out. Pure."""
+"""Whether the database is overloaded, and by whom: locks, connections, work, cleaning. Pure but for the look."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from checks import _sessions
-from checks._found import confirmed, fact, ruled_out
+from checks import _at_work, _leaks, _lock_tree, _sessions, _upkeep
+from checks._found import confirmed, fact, ruled_out, unknown
+from runbook.limits import Limits, Number
 from runbook.model import Evidence, Finding
 from runbook.text import Quantity, Text, percent, text
 
 if TYPE_CHECKING:
+    from runbook.targets.postgres.database import Database
+    from runbook.targets.postgres.load_structs import Load
     from runbook.targets.postgres.structs import Blocker, Connections, Session
 
 ACTIVITY = "pg_stat_activity"
-LOCKS = "pg_locks"
+#: Long enough to tell a wait from a moment, short enough for a person who waits.
+SPAN = timedelta(seconds=1)
+#: A transaction that is open for longer than any of the services' own.
+LONG = timedelta(minutes=1)
+#: What the cause is judged by; the row's own settings.
+SETTINGS: dict[str, Number] = {
+    # Longer than any statement of the services holds a lock.
+    "lock_wait": timedelta(seconds=5),
+    # Of the connections that can be used; the critical limit of row DB-01.
+    "connections": 90,
+    # More sessions at work at once than most servers have cores.
+    "at_work": 16,
+    # Of a table's rows, in percent: then it is twice as large as it need be.
+    "dead_rows": 50,
+    # A weekend, and a day to act in.
+    "writes_left": timedelta(days=3),
+}
 
 
-def overloaded(
-    blockers: Sequence[Blocker], connections: Connections, sessions: Iterable[Session], *, wait: timedelta, full: float
-) -> Finding:
-    """``wait`` is how long a lock may be waited for, ``full`` the percentage of connections that is too much."""
-    roots = [blocker for blocker in blockers if blocker.longest_wait >= wait]
-    evidence = (*map(_root, roots), _connections(connections), *_work(tuple(sessions)))
+@dataclass(frozen=True)
+class Seen:
+    """One look at the database."""
+
+    blockers: tuple[Blocker, ...]
+    connections: Connections
+    sessions: tuple[Session, ...]
+    load: Load
+    upkeep: _upkeep.Upkeep
+
+
+def look(database: Database) -> Seen:
+    """Everything at about the same time. Raises ProbeError where sessions cannot be seen: then nothing is known."""
+    return Seen(
+        database.blockers(),
+        database.connections(),
+        database.sessions(),
+        database.load(SPAN),
+        _upkeep.look(database),
+    )
+
+
+def overloaded(seen: Seen, limits: Limits) -> Finding:
+    """The first that explains it: a lock, connections that run out, cleaning that stopped, too much work at once."""
+    roots = [blocker for blocker in seen.blockers if blocker.longest_wait >= limits.span("lock_wait")]
+    evidence = (*map(_lock_tree.evidence, roots), *_evidence(seen))
     if roots:
-        first = roots[0]
-        summary = text(
-            "{application} (pid {pid}) holds a lock that {waiting} wait for, the longest for {wait}",
-            application=first.session.application or first.session.role,
-            pid=first.session.pid,
-            waiting=_n(first.waiting),
-            wait=first.longest_wait,
-        )
-        return confirmed(summary, *evidence, advice=_advice(first), roots=[_named(root) for root in roots])
-    if used_percent(connections) >= full:
-        summary = text("{share} of the server's connections are in use", share=percent(used_percent(connections)))
-        return confirmed(summary, *evidence, advice=(text("See row DB-01: who holds the connections"),), roots=[])
+        named = [_named(root) for root in roots if not root.prepared]
+        return confirmed(_lock_tree.summary(roots[0]), *evidence, advice=_advice(roots[0]), roots=named)
+    tightest = max(_leaks.budgets(seen.connections), key=lambda budget: budget.percent)
+    if tightest.percent >= limits.number("connections"):
+        see = text("See row DB-01: who holds the connections")
+        return confirmed(_full(seen.connections, tightest), *evidence, advice=(see,), roots=[])
+    wrong = _upkeep.trouble(seen.upkeep, dead=limits.number("dead_rows"), writes_left=limits.span("writes_left"))
+    if wrong is not None:
+        return confirmed(wrong.summary, *evidence, advice=wrong.advice, roots=[])
+    waits = seen.load.waits
+    if max(_at_work.busy(waits), _at_work.locked(waits)) >= limits.number("at_work"):
+        return confirmed(_at_work.summary(waits), *evidence, advice=_ask(), roots=[])
+    if seen.upkeep.unread or waits.hidden:
+        partly = text("Nobody waits for a lock and there are connections left, but not all could be looked at")
+        return unknown(partly, *evidence)
     return ruled_out(text("Nobody waits for a lock, and there are connections left"), *evidence)
-
-
-def used_percent(connections: Connections) -> float:
-    """The server's connections in use, of those that are not reserved for administrators."""
-    return 100 * connections.used / max(1, connections.max_connections - connections.reserved)
 
 
 def may_be_ended(session: Session) -> bool:
@@ -59,31 +97,54 @@ def _named(blocker: Blocker) -> dict[str, Any]:
 
 
 def _advice(blocker: Blocker) -> tuple[Text, ...]:
-    if may_be_ended(blocker.session):
+    session = blocker.session
+    if blocker.prepared:
+        end = text(
+            "Ask {role}, then end it: COMMIT PREPARED or ROLLBACK PREPARED '{gid}'",
+            role=session.role,
+            gid=blocker.prepared,
+        )
+        return (end,)
+    if may_be_ended(session):
         return ()
     return (
         text(
             "The session {pid} is at work or not a client's: ask {application} before anybody ends it",
-            pid=blocker.session.pid,
-            application=blocker.session.application or blocker.session.role,
+            pid=session.pid,
+            application=_lock_tree.name(session),
         ),
     )
 
 
-def _root(blocker: Blocker) -> Evidence:
-    session = blocker.session
-    said = text(
-        "Root blocker: pid {pid}, {application} of {role} at {client}, {state} for {since}; {waiting} want {relations}",
-        pid=session.pid,
-        application=session.application,
-        role=session.role,
-        client=session.client,
-        state=session.state,
-        since=session.since,
-        waiting=_n(blocker.waiting),
-        relations=", ".join(blocker.relations) or "—",
+def _ask() -> tuple[Text, ...]:
+    return (text("Ask who runs it whether it can wait; see the slow queries for an index that would help"),)
+
+
+def _full(connections: Connections, tightest: _leaks.Budget) -> Text:
+    """Who holds most of the tightest budget."""
+    inside = [use for use in connections.applications if tightest.role in (None, use.role)]
+    if not inside:
+        return text("{share} of the server's connections are in use", share=percent(tightest.percent))
+    most = inside[0]
+    return text(
+        "{used} of {limit} connections are in use ({budget}); {application} holds {held}: {active} at work, "
+        "{idle} idle, {open} idle in a transaction",
+        used=tightest.used,
+        limit=tightest.limit,
+        budget=tightest.name,
+        application=most.application or most.role,
+        held=most.used,
+        active=most.active,
+        idle=most.idle,
+        open=most.idle_in_transaction,
     )
-    return fact(said, LOCKS, (session.query,) if session.query else ())
+
+
+def _evidence(seen: Seen) -> Iterator[Evidence]:
+    yield _connections(seen.connections)
+    yield from _transactions(seen.sessions)
+    yield from _at_work.evidence(seen.load)
+    yield from _upkeep.evidence(seen.upkeep)
 
 
 def _connections(connections: Connections) -> Evidence:
@@ -92,17 +153,32 @@ def _connections(connections: Connections) -> Evidence:
         used=connections.used,
         usable=connections.max_connections - connections.reserved,
     )
-    return fact(said, ACTIVITY)
+    lines = (
+        f"{use.application or '—'} ({use.role}): {use.used} = {use.active} active + {use.idle} idle"
+        f" + {use.idle_in_transaction} idle in transaction; +{connections.left_for(use.role)}"
+        for use in connections.applications
+    )
+    return fact(said, ACTIVITY, lines)
 
 
-def _work(sessions: Sequence[Session]) -> Iterator[Evidence]:
-    active = sum(s.state == "active" and not s.own for s in sessions)
+def _transactions(sessions: Iterable[Session]) -> Iterator[Evidence]:
+    others = [s for s in sessions if not s.own]
+    active = sum(s.state == "active" for s in others)
     yield fact(text("{sessions} are at work", sessions=_n(active)), ACTIVITY)
-    idle = [s for s in sessions if s.state.startswith("idle in transaction") and s.transaction_age is not None]
+    idle = [s for s in others if s.state.startswith("idle in transaction") and s.transaction_age is not None]
     if idle:
-        oldest = max(s.transaction_age for s in idle if s.transaction_age is not None)
-        said = text("{sessions} idle inside a transaction, the oldest for {age}", sessions=_n(len(idle)), age=oldest)
-        yield fact(said, ACTIVITY, (f"{s.pid} {s.application}: {s.query}" for s in idle))
+        said = text(
+            "{sessions} idle inside a transaction, the oldest for {age}", sessions=_n(len(idle)), age=_oldest(idle)
+        )
+        yield fact(said, ACTIVITY, map(_lock_tree.line, idle))
+    long = [s for s in others if s.transaction_age is not None and s.transaction_age >= LONG and s not in idle]
+    if long:
+        said = text("{sessions} in a long transaction, the oldest for {age}", sessions=_n(len(long)), age=_oldest(long))
+        yield fact(said, ACTIVITY, map(_lock_tree.line, long))
+
+
+def _oldest(sessions: Sequence[Session]) -> timedelta:
+    return max(s.transaction_age for s in sessions if s.transaction_age is not None)
 
 
 def _n(count: int) -> Quantity:

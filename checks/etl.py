@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from checks import _batches, _consolidation, _latency, _overload, _past, _relief, _statements
+from checks import _batches, _consolidation, _latency, _overload, _pace, _past, _relief, _statements
 from runbook.limits import Limits, Number, Threshold
 from runbook.model import Finding, Risk, Step
 from runbook.rows import Findings, diagnoses, remedies, row
@@ -24,12 +24,11 @@ CAUSES: dict[str, Number] = {
     "window": timedelta(minutes=5),
     # The usual value of log_min_duration_statement.
     "slow_statement": timedelta(milliseconds=500),
-    # Longer than any statement of the services holds a lock.
-    "lock_wait": timedelta(seconds=5),
-    # Of the server's connections; the critical limit of row DB-01.
-    "connections": 90,
     # Three minutes of work at the service level's pace, 50,000 records in 30 min.
     "large_lot": 5_000,
+    # The service level's own time.
+    "pace_window": timedelta(minutes=30),
+    **_overload.SETTINGS,
 }
 
 
@@ -78,6 +77,33 @@ def check_etl_latency_is_not_rising(database: Database, history: History, limits
     limits.skip(_too_few(limits))
 
 
+@row(
+    "ETL-03",
+    source="Nivel de servicio: 50,000 registros procesados en menos de 30 minutos; warning al 80 %",
+    es="50,000 registros se procesan en menos de 30 minutos",
+    threshold=Threshold(warning=timedelta(minutes=24), critical=timedelta(minutes=30)),
+    settings={
+        # The window of row ETL-01, so that the tables are read once for both.
+        "window": CAUSES["window"],
+        "pace_window": CAUSES["pace_window"],
+        # Three minutes of work at the service level's pace: with less a service may rest between two rounds.
+        "least_records": 5_000,
+        "least_time": timedelta(minutes=1),
+    },
+)
+def check_service_level(database: Database, limits: Limits) -> None:
+    """50,000 records are processed within 30 minutes.
+
+    Only a service that has work can be slow: its pace is told while thousands of records are waiting at once.
+    """
+    window = limits.span("pace_window")
+    waiting = sum(table.unfinished for table in database.etl_latency(limits.span("window")))
+    if waiting + database.consolidation_rate(window) * window.total_seconds() < limits.number("least_records"):
+        _pace.skip_idle(limits)
+        return
+    _pace.judge(database.pace(window), limits)
+
+
 @diagnoses(check_etl_latency, es="Consultas lentas en sep_muses")
 @diagnoses(check_etl_latency_is_not_rising, es="Consultas lentas en sep_muses")
 def queries_are_slow(database: Database, logs: Logs, limits: Limits) -> Finding:
@@ -92,17 +118,14 @@ def queries_are_slow(database: Database, logs: Logs, limits: Limits) -> Finding:
 @diagnoses(check_etl_latency_is_not_rising, es="Sobrecarga de la BD sep_muses")
 def database_is_overloaded(database: Database, limits: Limits) -> Finding:
     """Overload of the database sep_muses."""
-    wait, full = limits.span("lock_wait"), limits.number("connections")
-    blockers, sessions = database.blockers(), database.sessions()
-    return _overload.overloaded(blockers, database.connections(), sessions, wait=wait, full=full)
+    return _overload.overloaded(_overload.look(database), limits)
 
 
 @diagnoses(check_etl_latency, es="El Servicio de Consolidación está procesando un lote muy grande")
 @diagnoses(check_etl_latency_is_not_rising, es="El Servicio de Consolidación está procesando un lote muy grande")
-def batch_is_very_large(database: Database, limits: Limits) -> Finding:
+def batch_is_very_large(database: Database, history: History, limits: Limits) -> Finding:
     """The consolidation service is processing a very large lot."""
-    rate = database.consolidation_rate(limits.span("window"))
-    return _batches.very_large(database.batches(), rate, large=limits.number("large_lot"))
+    return _batches.very_large(_batches.look(database, history, limits), limits)
 
 
 @diagnoses(check_etl_latency, es="El Servicio de Consolidación está caído o no avanza")

@@ -12,8 +12,8 @@ from checks.etl import check_etl_latency, check_etl_latency_is_not_rising, relie
 from runbook.errors import HistoryError, ProbeFailure
 from runbook.model import Finding, Proof, State
 from runbook.rows import NoPlan, of
-from runbook.targets.slow_log.findings import SlowStatement
 from runbook.targets.postgres.structs import Batch, ExchangeLatency, Statement, TableStats
+from runbook.targets.slow_log.findings import SlowStatement
 from tests.checks import fakes
 from tests.checks.fakes import (
     CONSOLIDATION,
@@ -27,6 +27,7 @@ from tests.checks.fakes import (
     replica,
     session,
 )
+from tests.checks.loads import QUIET
 
 C, R, U = Proof.CONFIRMED, Proof.RULED_OUT, Proof.UNKNOWN
 CAUSES = ("queries_are_slow", "database_is_overloaded", "batch_is_very_large", "consolidation_is_not_working")
@@ -91,13 +92,7 @@ def findings(check: Any = check_etl_latency, **changes: Any) -> dict[str, Findin
         "tables": (table_stats(),),
         "blockers": (),
         "connections": connections(),
-        "load": load(),
-        "vacuuming": vacuuming(),
-        "frozen_ages": (),
-        "horizon": (),
-        "replication": Replication(slots=(), standbys=(), kept_at_most=None),
-        "lots": (),
-        "pace": (pace(),),
+        **QUIET,
         "batches": tuple(batch(number, 20) for number in range(1, 13)),
         "consolidation_rate": 20.0,
         "log_line_prefix": "%m [%p] ",
@@ -107,7 +102,7 @@ def findings(check: Any = check_etl_latency, **changes: Any) -> dict[str, Findin
         slow_statements=told.pop("slow_statements", ()), errors=told.pop("errors", fakes.errors(service=CONSOLIDATION))
     )
     workers = Workers(replicas=told.pop("replicas", (consolidation(),)))
-    return fakes.diagnosed(check, database=Told(**told), logs=logs, workers=workers)
+    return fakes.diagnosed(check, database=Told(**told), history=fakes.NoHistory(), logs=logs, workers=workers)
 
 
 def plan(found: dict[str, Finding]) -> list[Any]:

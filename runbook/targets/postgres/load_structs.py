@@ -164,7 +164,8 @@ class HorizonHolder(Noun, frozen=True, kw_only=True):
     """Who keeps dead rows from being removed. ``age`` is in transactions, ``since`` how long it has done so.
 
     ``kind`` is ``session``, ``prepared transaction``, ``slot`` or ``standby``; ``database`` is empty for those that
-    hold all of them. ``name`` is the application, the gid, or the slot's.
+    hold all of them, and ``here`` says whether the rows of our own are held. ``name`` is the application, the gid, or
+    the slot's.
     """
 
     kind: str
@@ -172,6 +173,7 @@ class HorizonHolder(Noun, frozen=True, kw_only=True):
     pid: int | None
     role: str
     database: str
+    here: bool
     state: str
     age: int
     since: timedelta | None

@@ -6,6 +6,7 @@ SELECT
     pid,
     coalesce(usename::text, '') AS role,
     coalesce(datname::text, '') AS database,
+    coalesce(datname = current_database(), true) AS here,
     coalesce(state, '') AS state,
     greatest(age(backend_xid), age(backend_xmin)) AS age,
     CASE WHEN xact_start IS NOT NULL THEN greatest(clock_timestamp() - xact_start, '0') END AS since,
@@ -18,18 +19,19 @@ WHERE (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL)
     AND NOT (backend_type = 'autovacuum worker' AND query LIKE 'autovacuum: VACUUM%%')
 UNION ALL
 SELECT
-    'prepared transaction', gid, NULL, owner::text, database::text, 'prepared', age(transaction),
+    'prepared transaction', gid, NULL, owner::text, database::text, database = current_database(), 'prepared', age(transaction),
     greatest(clock_timestamp() - prepared, '0'), ''
 FROM pg_prepared_xacts
 UNION ALL
 SELECT
     'slot', slot_name::text, active_pid, '', coalesce(database::text, ''),
+    coalesce(database = current_database(), true) OR xmin IS NOT NULL,
     CASE WHEN active THEN 'active' ELSE 'inactive' END,
     greatest(age(xmin), age(catalog_xmin)), NULL, ''
 FROM pg_replication_slots
 WHERE xmin IS NOT NULL OR catalog_xmin IS NOT NULL
 UNION ALL
-SELECT 'standby', coalesce(application_name, ''), pid, coalesce(usename::text, ''), '', state, age(backend_xmin), NULL, ''
+SELECT 'standby', coalesce(application_name, ''), pid, coalesce(usename::text, ''), '', true, state, age(backend_xmin), NULL, ''
 FROM pg_stat_replication
 WHERE backend_xmin IS NOT NULL
 ORDER BY age DESC, kind
