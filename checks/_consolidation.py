@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from checks import _replicas
 from checks._found import alike, confirmed, fact, logged, ruled_out, unknown
-from runbook.errors import ProbeError
-from runbook.model import Finding
+from runbook.errors import NotConfigured, ProbeError
+from runbook.model import Evidence, Finding
 from runbook.text import Quantity, per_second, text
 
 if TYPE_CHECKING:
     from runbook.targets.logs.logs import ErrorGroup, Logs
     from runbook.targets.postgres.structs import Batch, Session
+    from runbook.targets.prometheus.prometheus import Prometheus
     from runbook.targets.workers.workers import Replica
 
 #: An older error is over: a service that fails at what it takes says so at every try.
@@ -28,8 +29,11 @@ def not_working(
     rate: float,
     sessions: Iterable[Session],
     errors: Sequence[ErrorGroup] | None,
+    more: Iterable[Evidence] = (),
 ) -> Finding:
-    """Whether nobody takes the records that wait. ``errors`` are those of the service's log, None where it is not seen.
+    """Whether nobody takes the records that wait.
+
+    ``errors`` are those of the service's log, None where it is not seen; ``more`` is what else is known of its pace.
 
     One that waits for a lock or computes is at work, however slowly: that is another cause's.
     """
@@ -43,6 +47,7 @@ def not_working(
         ),
         *(logged(group, service) for group in errors or ()),
         *alike(errors or (), service),
+        *more,
     )
     if not own:
         return unknown(text("The process manager does not know {service}", service=service), *evidence)
@@ -70,6 +75,25 @@ def errors(logs: Logs, service: str) -> tuple[ErrorGroup, ...] | None:
         return None
     lately = tuple(group for group in found.groups if found.until - group.last <= LATELY)
     return lately or (None if found.unseen else ())
+
+
+def pace(prometheus: Prometheus, service: str) -> tuple[Evidence, ...]:
+    """What the service does now and did yesterday at this time, as Prometheus saw it; none where there is none."""
+    try:
+        seen = prometheus.throughput(service)
+    except NotConfigured:
+        return ()
+    except ProbeError as error:
+        return (fact(error.said, "Prometheus"),)
+    now, then = (None if rate is None else per_second(rate) for rate in (seen.now, seen.yesterday))
+    if now is None:
+        return (fact(text("Prometheus has no sample of what {service} does", service=service), "Prometheus"),)
+    if then is None:
+        return (fact(text("{service} finishes {rate}", service=service, rate=now), "Prometheus"),)
+    said = text(
+        "{service} finishes {rate}, against {usual} yesterday at this time", service=service, rate=now, usual=then
+    )
+    return (fact(said, "Prometheus"),)
 
 
 def _is_busy(session: Session, service: str) -> bool:

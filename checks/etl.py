@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runbook.history import History
     from runbook.targets.logs.logs import Logs
     from runbook.targets.postgres.database import Database
+    from runbook.targets.prometheus.prometheus import Prometheus
     from runbook.targets.workers.workers import Workers
 
 LIMITS = Threshold(warning=timedelta(minutes=15), critical=timedelta(minutes=45))
@@ -130,7 +131,9 @@ def batch_is_very_large(database: Database, history: History, limits: Limits) ->
 
 @diagnoses(check_etl_latency, es="El Servicio de Consolidación está caído o no avanza")
 @diagnoses(check_etl_latency_is_not_rising, es="El Servicio de Consolidación está caído o no avanza")
-def consolidation_is_not_working(workers: Workers, database: Database, logs: Logs, limits: Limits) -> Finding:
+def consolidation_is_not_working(
+    workers: Workers, database: Database, logs: Logs, prometheus: Prometheus, limits: Limits
+) -> Finding:
     """The consolidation service is down or does not get on."""
     return _consolidation.not_working(
         workers.consolidation,
@@ -139,6 +142,7 @@ def consolidation_is_not_working(workers: Workers, database: Database, logs: Log
         database.consolidation_rate(limits.span("window")),
         database.sessions(),
         _consolidation.errors(logs, workers.consolidation),
+        _consolidation.pace(prometheus, workers.consolidation),
     )
 
 

@@ -16,7 +16,8 @@ class PrometheusSettings(Strict, frozen=True, kw_only=True):
     """Prometheus, or what answers like it (Thanos, Mimir): what it kept is the past that a first run lacks.
 
     ``token`` (bearer) or ``login`` (basic) let us in. ``queue_messages`` is the gauge of the messages that are ready,
-    ``queue_label`` its label with the queue's name. ``etl_latency`` (seconds from TBAE* to TBMU*) and
+    ``queue_label`` its label with the queue's name; ``events_processed`` is the counter of the events a service has
+    done with, ``service_label`` its label with the service's name. ``etl_latency`` (seconds from TBAE* to TBMU*) and
     ``staging_bytes`` (the size of the exchange tables) are expressions that give one series; none of the services' own
     metrics measures these two, so they have no default. ``scrape`` is how often the services are asked, and the
     shortest step; ``points`` is how many steps a range has at most, ``max_series`` how many series an answer.
@@ -28,6 +29,8 @@ class PrometheusSettings(Strict, frozen=True, kw_only=True):
     cafile: Path | None = None
     queue_messages: str = "queue_messages_ready"
     queue_label: str = "queue"
+    events_processed: str = "events_processed_total"
+    service_label: str = "service"
     etl_latency: str = ""
     staging_bytes: str = ""
     scrape: timedelta = timedelta(seconds=15)
@@ -40,7 +43,7 @@ class PrometheusSettings(Strict, frozen=True, kw_only=True):
             raise ValueError("url is http(s)://host:port with a path at most; who asks is said by token or login")
         if self.token is not None and self.login is not None:
             raise ValueError("give a token or a login, not both")
-        for name in (self.queue_messages, self.queue_label):
+        for name in (self.queue_messages, self.queue_label, self.events_processed, self.service_label):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is no name of a metric or label")
         if self.scrape <= timedelta(0) or not 2 <= self.points <= 10_000 or self.max_series < 1:

@@ -9,7 +9,7 @@ import pytest
 
 from checks import _latency
 from checks.etl import check_etl_latency, check_etl_latency_is_not_rising, relieve_the_consolidation
-from runbook.errors import HistoryError, ProbeFailure
+from runbook.errors import HistoryError, NotConfigured, ProbeFailure
 from runbook.model import Finding, Proof, State
 from runbook.rows import NoPlan, of
 from runbook.targets.postgres.structs import Batch, ExchangeLatency, Statement, TableStats
@@ -102,7 +102,9 @@ def findings(check: Any = check_etl_latency, **changes: Any) -> dict[str, Findin
         slow_statements=told.pop("slow_statements", ()), errors=told.pop("errors", fakes.errors(service=CONSOLIDATION))
     )
     workers = Workers(replicas=told.pop("replicas", (consolidation(),)))
-    return fakes.diagnosed(check, database=Told(**told), history=fakes.NoHistory(), logs=logs, workers=workers)
+    prometheus = Told(throughput=NotConfigured("prometheus", "environments.lab.prometheus"))
+    rest = {"history": fakes.NoHistory(), "logs": logs, "prometheus": prometheus, "workers": workers}
+    return fakes.diagnosed(check, database=Told(**told), **rest)
 
 
 def plan(found: dict[str, Finding]) -> list[Any]:

@@ -18,6 +18,7 @@ from runbook.limits import Limits
 from runbook.model import Proof, State
 from runbook.targets.logs.correlation import Shared
 from runbook.targets.logs.logs import Usual
+from runbook.targets.prometheus.prometheus import Throughput
 from tests.checks import fakes
 from tests.checks.fakes import CONSOLIDATION, PROCESSING, Told
 
@@ -83,6 +84,24 @@ class TestConsolidation:
     )
     def test_a_log_that_is_not_seen_is_no_silence(self, told: Any, expected: Any) -> None:
         assert _consolidation.errors(Told(errors=told), CONSOLIDATION) == expected  # type: ignore[arg-type]
+
+
+class TestPace:
+    def pace(self, answer: Any) -> list[str]:
+        return said(_consolidation.pace(Told(throughput=answer), CONSOLIDATION))  # type: ignore[arg-type]
+
+    def test_today_stands_beside_yesterday(self) -> None:
+        assert self.pace(Throughput(now=0.5, yesterday=40.0)) == [
+            "servicio-consolidacion finishes 0.5 1/s, against 40 1/s yesterday at this time"
+        ]
+
+    def test_what_is_not_kept_is_not_zero(self) -> None:
+        assert self.pace(Throughput(now=0.5, yesterday=None)) == ["servicio-consolidacion finishes 0.5 1/s"]
+        assert "no sample" in self.pace(Throughput(now=None, yesterday=40.0))[0]
+
+    def test_without_prometheus_nothing_is_said_and_a_failure_is(self) -> None:
+        assert self.pace(NotConfigured("prometheus", "x")) == []
+        assert self.pace(ProbeError("prometheus", ProbeFailure.REFUSED, "nobody there")) == ["prometheus: nobody there"]
 
 
 class Elsewhere:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -107,9 +107,11 @@ def _newest_first(tail: Tail) -> Iterator[tuple[bytes, datetime | None]]:
 @functools.cache
 def _reader(names: tuple[str, ...]) -> Reader:
     """One decoding tells all that is asked of a line: decoding it whole takes several times as long."""
-    given = [(f"field{n}", Any, msgspec.field(default=None, name=name)) for n, name in enumerate(names)]
     known = set(Line.__struct_encode_fields__)
-    kind = msgspec.defstruct("Told", [one for one in given if one[2].name not in known], bases=(Line,), frozen=True)
+    given = [
+        (f"field{n}", Any, msgspec.field(default=None, name=name)) for n, name in enumerate(names) if name not in known
+    ]
+    kind = cast("type[Line]", msgspec.defstruct("Told", given, bases=(Line,), frozen=True))
     own = [f"field{n}" if name not in known else _attribute(name) for n, name in enumerate(names)]
     get = operator.attrgetter(*own) if own else None
     single = len(own) == 1

@@ -25,6 +25,16 @@ _TIMEOUT = "3s"
 _NAMED = ("etl_latency", "staging_bytes")
 
 
+class Throughput(msgspec.Struct, frozen=True, kw_only=True):
+    """Events a second that a service is done with, in the last minutes and at the same time yesterday.
+
+    None where Prometheus has no samples of then.
+    """
+
+    now: float | None
+    yesterday: float | None
+
+
 class Prometheus(Target):
     """The Prometheus of one environment."""
 
@@ -69,14 +79,19 @@ class Prometheus(Target):
             raise ProbeError(self.name, ProbeFailure.ABSENT, said)
         return found[0].samples
 
+    def throughput(self, service: str) -> Throughput:
+        """How much a service does, beside yesterday: all its replicas together. Raises ProbeError."""
+        labels = f"{{{self._settings.service_label}={_quoted(service)}}}"
+        now = f"sum(rate({self._settings.events_processed}{labels}[5m]))"
+        then = f"sum(rate({self._settings.events_processed}{labels}[5m] offset 1d))"
+        return Throughput(now=_only(self.query(now)), yesterday=_only(self.query(then)))
+
     @probe(needs="the right to query")
     def rights(self) -> tuple[Right, ...]:
         """Whether it answers, and whether it has what the settings name. Reads only."""
         held = [Right(what=text("answers queries"), held=bool(self.query("vector(1)")))]
-        named = {"queue_messages": self._settings.queue_messages}
-        named |= {name: getattr(self._settings, name) for name in _NAMED}
-        for setting, expression in named.items():
-            if expression:
+        for setting in ("queue_messages", "events_processed", *_NAMED):
+            if expression := getattr(self._settings, setting):
                 what = text("has samples of {expression}", expression=expression)
                 mend = f"{self._setting}.{setting} = …"
                 held.append(Right(what=what, held=bool(self.query(f"count({expression})")), mend=mend))
@@ -119,6 +134,11 @@ class Prometheus(Target):
         if self._given is None:
             raise NotConfigured(self.name, self._setting)
         return self._given
+
+
+def _only(found: tuple[Series, ...]) -> float | None:
+    """The value of an aggregation to one series."""
+    return found[0].samples[-1][1] if found and found[0].samples else None
 
 
 def _quoted(value: str) -> str:

@@ -29,6 +29,10 @@ def openmetrics(now: float, step: int = 15, span: int = 7200) -> str:
         lines += [f"queue_messages_ready{{{labels}}} {1000 + 50 * n} {at:.3f}" for n, at in enumerate(moments)]
     lines += ["# TYPE etl_latency_seconds gauge"]
     lines += [f"etl_latency_seconds {300 + n} {at:.3f}" for n, at in enumerate(moments)]
+    lines += ["# TYPE events_processed counter"]
+    for replica in ("cons-1", "cons-2"):
+        labels = f'service="servicio-consolidacion",instance="{replica}"'
+        lines += [f"events_processed_total{{{labels}}} {30 * n} {at:.3f}" for n, at in enumerate(moments)]
     lines += ["# TYPE hueco gauge"]
     lines += [f"hueco {'NaN' if n % 2 else n} {at:.3f}" for n, at in enumerate(moments) if n < 40]
     return "\n".join((*lines, "# EOF", ""))

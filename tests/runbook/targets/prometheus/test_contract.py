@@ -181,6 +181,17 @@ class TestPast:
             assert "aggregate" in failure(lambda: self.ask(server, "etl_latency", etl_latency="x"))[1]
 
 
+def test_throughput_is_asked_for_now_and_a_day_before() -> None:
+    def answer(asked: Asked) -> tuple[int, Any]:
+        value = "40" if "offset 1d" in asked.query["query"] else "0.5"
+        return success("vector", [{"metric": {}, "value": [1, value]}])(asked)
+
+    with answering(answer) as server:
+        found = target(server.port, service_label="job").throughput("cons")
+    assert (found.now, found.yesterday) == (0.5, 40.0)
+    assert server.asked[0].query["query"] == 'sum(rate(events_processed_total{job="cons"}[5m]))'
+
+
 def test_rights_say_what_is_there() -> None:
     def answer(asked: Asked) -> tuple[int, Any]:
         known = "etl_seconds" not in asked.query["query"]
@@ -188,7 +199,7 @@ def test_rights_say_what_is_there() -> None:
 
     with answering(answer) as server:
         rights = target(server.port, etl_latency="etl_seconds").rights()
-    assert [right.held for right in rights] == [True, True, False]
+    assert [right.held for right in rights] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,15 @@ def test_its_own_refusal_is_told(prometheus: Prometheus) -> None:
     assert (caught.value.kind, caught.value.code) == (ProbeFailure.BROKEN, "400")
 
 
+def test_all_replicas_together_are_the_throughput(prometheus: Prometheus) -> None:
+    found = prometheus.throughput("servicio-consolidacion")
+    assert found.now == pytest.approx(4.0, rel=0.05)
+    assert found.yesterday is None
+    assert prometheus.throughput("nadie").now is None
+
+
 def test_rights(prometheus: Prometheus) -> None:
-    assert [right.held for right in prometheus.rights()] == [True, True, True]
+    assert [right.held for right in prometheus.rights()] == [True, True, True, True]
 
 
 def summaries(found: Verdict) -> list[str]:
