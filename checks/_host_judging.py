@@ -95,7 +95,7 @@ def load(facts: HostFacts, limits: Limits) -> None:
         return
     shown = {"one": told.one, "five": told.five, "fifteen": told.fifteen, "cores": told.cores}
     said = text("{host}: load {one}, {five}, {fifteen} on {cores} processors", host=facts.host, **shown)
-    limits.judge(round(told.five / told.cores, 2), of=facts.host, summary=said)
+    limits.judge(100 * told.five / told.cores, of=facts.host, summary=said)
 
 
 def writable(facts: HostFacts, limits: Limits) -> None:

@@ -26,7 +26,7 @@ def active(service: Service, limits: Limits) -> None:
     if not unit.loaded:
         said = text("{host} has no unit {unit}", **_of(service))
     elif unit.active and unit.age is not None:
-        said = text("{unit} is active on {host} since {age}", **_of(service), age=unit.age)
+        said = text("{unit} has been active on {host} for {age}", **_of(service), age=unit.age)
     elif unit.active:
         said = text("{unit} is active on {host}", **_of(service))
     else:
@@ -77,7 +77,7 @@ def since(service: Service, limits: Limits) -> None:
     if age is None:
         limits.cannot_see(text("{host} does not tell since when {unit} is active", **_of(service)))
     else:
-        said = text("{unit} is active on {host} since {age}", **_of(service), age=age)
+        said = text("{unit} has been active on {host} for {age}", **_of(service), age=age)
         limits.judge(age, of=service.called, summary=said)
 
 

@@ -106,9 +106,9 @@ def check_disks_do_not_fill(hosts: Hosts, history: History, limits: Limits) -> N
 
 @row(
     "HOST-15",
-    source="práctica común: carga de 5 minutos por procesador; más de 1.5 espera, más de 3 no responde",
+    source="práctica común: carga de 5 minutos sobre los procesadores; con 150 % se espera, con 300 % casi no responde",
     es="La carga de los servidores cabe en sus procesadores",
-    threshold=Threshold(warning=1.5, critical=3, unit="per core"),
+    threshold=Threshold(warning=150, critical=300, unit="%"),
     person=advice.LOAD,
 )
 def check_load_fits_the_processors(hosts: Hosts, limits: Limits) -> None:

@@ -23,6 +23,7 @@ NOUNS: tuple[tuple[str, str], ...] = (
     ("finding", "findings"),
     ("host", "hosts"),
     ("index", "indexes"),
+    ("kill", "kills"),
     ("line", "lines"),
     ("lock", "locks"),
     ("message", "messages"),
@@ -31,6 +32,7 @@ NOUNS: tuple[tuple[str, str], ...] = (
     ("reading", "readings"),
     ("record", "records"),
     ("replica", "replicas"),
+    ("restart", "restarts"),
     ("row", "rows"),
     ("sample", "samples"),
     ("session", "sessions"),
@@ -38,6 +40,7 @@ NOUNS: tuple[tuple[str, str], ...] = (
     ("step", "steps"),
     ("table", "tables"),
     ("time", "times"),
+    ("unit", "units"),
     ("value", "values"),
     ("worker", "workers"),
 )
