@@ -26,7 +26,6 @@ class Past(NamedTuple):
 
     samples: Samples
     said: Text | None = None
-    used: bool = False
 
 
 def of(
@@ -53,10 +52,9 @@ def of(
 
 
 def tell(past: Past, object: str, limits: Limits) -> None:
-    """Keep beside the judgement where its past is from; that it could not be had judges nothing."""
+    """Keep beside the judgement where its past is from. That judges nothing: alone it must not make a row OK."""
     if past.said is not None:
-        state = State.OK if past.used else State.SKIPPED
-        limits.hold(state, of=f"{object} (past)", value=_n(past.samples), summary=past.said)
+        limits.hold(State.SKIPPED, of=f"{object} (past)", value=_n(past.samples), summary=past.said)
 
 
 def _n(samples: Samples) -> Quantity:

@@ -18,6 +18,7 @@ from runbook.limits import Limits
 from runbook.model import Proof, State
 from runbook.targets.logs.correlation import Shared
 from runbook.targets.logs.logs import Usual
+from runbook.targets.postgres.structs import ExchangeLatency
 from runbook.targets.prometheus.prometheus import Throughput
 from tests.checks import fakes
 from tests.checks.fakes import CONSOLIDATION, PROCESSING, Told
@@ -104,6 +105,17 @@ class TestPace:
         assert self.pace(ProbeError("prometheus", ProbeFailure.REFUSED, "nobody there")) == ["prometheus: nobody there"]
 
 
+LATENCY = ExchangeLatency(
+    table="tbae001_inscripcion",
+    finished=100,
+    mean=timedelta(seconds=800),
+    slowest=timedelta(seconds=900),
+    unfinished=0,
+    oldest_unfinished=None,
+    null_times=0,
+)
+
+
 class Elsewhere:
     """A Prometheus that gives what it is told."""
 
@@ -133,7 +145,7 @@ class TestPast:
         limits = Limits()
         _past.tell(past, "tbae*", limits)
         [measure] = limits.measures
-        assert (measure.object, measure.state) == ("tbae* (past)", State.OK)
+        assert (measure.object, measure.state) == ("tbae* (past)", State.SKIPPED)
         assert "The past is Prometheus's: 9 samples" in str(measure.summary)
 
     def test_enough_of_its_own_asks_nobody(self) -> None:
@@ -167,3 +179,11 @@ class TestPast:
         assert _latency.past(history, "tbae001_inscripcion", given).samples == ()  # type: ignore[arg-type]
         assert _latency.past(history, "tbae*", given).samples == self.kept  # type: ignore[arg-type]
         assert (elsewhere.asked, elsewhere.for_what) == (1, "etl_latency")
+
+    def test_a_past_that_is_too_short_makes_nothing_green(self) -> None:
+        history = fakes.NoHistory()
+        history.elsewhere = Elsewhere(self.kept)
+        told = Told(etl_latency=(LATENCY,))
+        found = fakes.judged(check_etl_latency_is_not_rising, database=told, history=history)
+        assert found.state is State.SKIPPED
+        assert "not enough history" in str(found.summary)
