@@ -44,11 +44,7 @@ def of(
         return Past(own, text("Prometheus does not tell of the past: {problem}", problem=masked_text(str(error.said))))
     if len(found) <= len(own):
         return Past(own)
-    return Past(
-        found,
-        text("The past is Prometheus's: {samples} since {since}", samples=_n(found), since=found[0][0]),
-        used=True,
-    )
+    return Past(found, text("The past is Prometheus's: {samples} since {since}", samples=_n(found), since=found[0][0]))
 
 
 def tell(past: Past, object: str, limits: Limits) -> None:
