@@ -23,6 +23,7 @@ def lab(lab_place: Place) -> Iterator[Place]:
     check_until(lab_place, healthy, *ROWS, within=120)
 
 
+@pytest.mark.soak
 def test_the_missing_index_is_found_built_and_proven(lab: Place) -> None:
     BREAKAGES["slow-query"].apply(lab)
     run = check_until(lab, lambda run: states(run)["INDEX-05"] in (State.WARNING, State.CRITICAL), "INDEX-05")

@@ -10,6 +10,7 @@ from runbook.targets.postgres.access import statement
 from runbook.targets.postgres.candidates import Candidate, Where
 from runbook.targets.postgres.connection import Line
 from runbook.targets.postgres.counting import Count
+from runbook.targets.postgres.grammar import lookups_by_grammar
 from runbook.targets.postgres.planner import askable
 from runbook.targets.postgres.predicates import Lookups, assigned, lookups
 from runbook.targets.postgres.questions import STATUS, Asked, ForeignKey
@@ -41,13 +42,6 @@ class Table:
             if leading == columns or (set(leading) == set(columns) <= set(equal)):
                 return True
         return False
-
-
-@dataclass(frozen=True)
-class Wish:
-    """A candidate that one statement might use."""
-
-    candidate: Candidate
 
 
 @dataclass(frozen=True)
@@ -92,16 +86,16 @@ class Known:
         return bool(table.hot_updated and mentioned & table.sets)
 
 
-def wishes(known: Known, one: Asked) -> list[Wish]:
-    """What a statement might use, fewest columns first; nothing that an index has already."""
-    found = dict.fromkeys(_wishes(known, one))
-    return sorted((Wish(candidate) for candidate in found), key=lambda wish: len(wish.candidate.columns))
+def wishes(known: Known, one: Asked) -> list[Candidate]:
+    """The candidates that a statement might use, fewest columns first; nothing that an index has already."""
+    return sorted(dict.fromkeys(_wishes(known, one)), key=lambda candidate: len(candidate.columns))
 
 
 def _wishes(known: Known, one: Asked) -> Iterator[Candidate]:
     columns = {name: table.columns for name, table in known.tables.items()}
     for question, _ in one.questions:
-        for name, used in lookups(question, columns).items():
+        read = lookups_by_grammar(question, columns)
+        for name, used in (lookups(question, columns) if read is None else read).items():
             table = known.tables[name]
             for listed in used.candidates(table.distinct or {}):
                 if not table.has(listed, used.equal):

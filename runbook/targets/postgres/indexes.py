@@ -9,7 +9,7 @@ from runbook.targets.postgres.activity import seeing
 from runbook.targets.postgres.candidates import Candidate
 from runbook.targets.postgres.connection import Line
 from runbook.targets.postgres.counting import Count, counted
-from runbook.targets.postgres.indexable import Known, Wish, wishes
+from runbook.targets.postgres.indexable import Known, wishes
 from runbook.targets.postgres.planner import plan
 from runbook.targets.postgres.questions import Asked, Counted, asked
 from runbook.targets.postgres.selection import WORTH, Load, Priced, chosen
@@ -22,8 +22,10 @@ from runbook.targets.sql_text import normalised
 PROVEN = 5.0
 #: Planner's units below which a call is quick whatever it reads: about 100 pages.
 QUICK = 100.0
-#: One entry written into one index, in the planner's units: a descent to the leaf, and its page to the log.
-ENTRY = 2.0
+#: One entry written into one index, in the planner's units: some microseconds for the descent, the leaf and the log.
+ENTRY = 0.5
+#: Seconds of counting below which writes are not weighed against reads: a lot that was just loaded is no habit.
+_HABIT = 3600.0
 #: How fast an index is built, stated for the estimate and cautious: both scans of the table, bytes a second, and
 #: sorting, entries a second.
 SCANNED, SORTED = 100e6, 400e3
@@ -40,7 +42,7 @@ def proposals(reader: Line, given: tuple[str, ...]) -> tuple[IndexProposal, ...]
     statements = list(_statements(reader, known, count, given[:_MOST_STATEMENTS]))
     with trial(reader, seen) as planner:
         wanted = {one.statement: wishes(known, one)[:_MOST_CANDIDATES] for one in statements}
-        candidates = list(dict.fromkeys(wish.candidate for found in wanted.values() for wish in found))
+        candidates = list(dict.fromkeys(one for found in wanted.values() for one in found))
         if not candidates:
             return ()
         planner.prepare(candidates)
@@ -52,7 +54,7 @@ def _chosen(
     known: Known,
     statements: Sequence[Asked],
     candidates: Sequence[Candidate],
-    wanted: dict[str, list[Wish]],
+    wanted: dict[str, list[Candidate]],
 ) -> Iterator[IndexProposal]:
     loads, sizes = _loads(planner, statements, candidates, wanted)
     priced = _priced(known, statements, candidates, wanted)
@@ -74,21 +76,22 @@ def _chosen(
 
 
 def _priced(
-    known: Known, statements: Sequence[Asked], candidates: Sequence[Candidate], wanted: dict[str, list[Wish]]
+    known: Known, statements: Sequence[Asked], candidates: Sequence[Candidate], wanted: dict[str, list[Candidate]]
 ) -> list[Priced]:
     """Upkeep counts only against calls that were counted: a statement from a log has none to weigh it with."""
-    free = {wish.candidate for one in statements if not one.counted.calls for wish in wanted[one.statement]}
+    brief = any(table.counted_seconds < _HABIT for table in known.tables.values())
+    free = {wish for one in statements if brief or not one.counted.calls for wish in wanted[one.statement]}
     return [Priced(one, 0.0 if one in free else ENTRY * known.entries(one) * known.share) for one in candidates]
 
 
 def _loads(
-    planner: Trial, statements: Sequence[Asked], candidates: Sequence[Candidate], wanted: dict[str, list[Wish]]
+    planner: Trial, statements: Sequence[Asked], candidates: Sequence[Candidate], wanted: dict[str, list[Candidate]]
 ) -> tuple[list[Load], dict[int, int]]:
     """Each statement's cost as things stand and with each candidate alone, and the candidates' sizes."""
     before = [planner.cost(one.questions) for one in statements]
     after: list[dict[int, float]] = [{} for _ in statements]
     sizes: dict[int, int] = {}
-    tables = [{wish.candidate.table for wish in wanted[one.statement]} for one in statements]
+    tables = [{wish.table for wish in wanted[one.statement]} for one in statements]
     for place, candidate in enumerate(candidates):
         with planner.offered([candidate]) as offer:
             if offer is None:

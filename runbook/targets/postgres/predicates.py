@@ -28,6 +28,8 @@ class Lookups:
     equal: list[str] = field(default_factory=list)
     range: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
+    #: Columns that are one of several ways, under an OR: each is looked up by itself.
+    alone: list[str] = field(default_factory=list)
     #: Columns that the words themselves hold to some values: ``NOT told``, ``left_at IS NULL``.
     fixed: list[tuple[str, tuple[int | str | bool, ...]]] = field(default_factory=list)
 
@@ -50,7 +52,7 @@ class Lookups:
         tails = [(), *((column,) for column in self.range if column not in equal)][:3]
         lists = [(column,) for column in equal] + [(*equal, *tail) for tail in tails]
         lists += [tuple(self.order), (*equal, *(c for c in self.order if c not in equal))]
-        lists += [(column,) for column in self.range]
+        lists += [(column,) for column in (*self.range, *self.alone)]
         return sorted(dict.fromkeys(filter(None, lists)), key=len)
 
 
