@@ -9,28 +9,46 @@ from runbook.model import State
 from runbook.text import Quantity, text
 
 if TYPE_CHECKING:
+    from runbook.history import History
     from runbook.targets.hosts.structs import HostFacts, Unit
 
+#: The row under which the kernel's count is remembered.
+ROW = "HOST-11"
 _BY_MEMORY = "oom-kill"
 
 
-def judge(facts: HostFacts, limits: Limits) -> None:
+def judge(facts: HostFacts, history: History, limits: Limits) -> None:
     """Judge the kills of the last day; where no log may be read, what the counters prove, and say what is unknown."""
     for unit in facts.units or ():
         _judge_unit(facts.host, unit, limits)
     if facts.kills is not None:
         _judge_log(facts, limits)
-    elif facts.killed == 0:
-        said = text("{host}: no process was killed since the kernel started", host=facts.host)
-        limits.hold(State.OK, of=facts.host, value=_n(0), summary=said)
     elif facts.killed is None:
         limits.cannot_see(text("{host}: neither the kernel's log nor its count of kills can be read", host=facts.host))
+    else:
+        _judge_count(facts, facts.killed, history, limits)
+
+
+def _judge_count(facts: HostFacts, killed: int, history: History, limits: Limits) -> None:
+    """The count has no times, so it is remembered: what it rose by since an earlier run was killed since then."""
+    remembered = f"{facts.host} (count)"
+    counted = text("{host}: {kills} since the kernel started", host=facts.host, kills=_n(killed))
+    limits.hold(State.SKIPPED, of=remembered, value=_n(killed), summary=counted)
+    earlier = [
+        (at, count) for at, count in history.samples(ROW, remembered, limits.span("look_back")) if count <= killed
+    ]
+    if killed == 0:
+        limits.judge(0, of=facts.host, summary=counted)
+    elif earlier:
+        at, count = earlier[0]
+        since = text("{host}: {kills} since {time}", host=facts.host, kills=_n(killed - round(count)), time=at)
+        limits.judge(killed - round(count), of=facts.host, summary=since)
     else:
         said = text(
             "{host}: {kills} since the kernel started, {up} ago; when is not known: the login may not read the "
             "journal (usermod -aG systemd-journal USER)",
             host=facts.host,
-            kills=_n(facts.killed),
+            kills=_n(killed),
             up=facts.up,
         )
         limits.cannot_see(said)

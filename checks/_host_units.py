@@ -136,12 +136,21 @@ def stale(service: Service, limits: Limits) -> None:
 def failed(facts: HostFacts, limits: Limits) -> None:
     """Judge the number of failed units of a host."""
     if facts.failed is None:
-        blind(facts, limits)
+        _no_units(facts, limits)
         return
     names = ", ".join(facts.failed[:_NAMED])
     some = text("{host}: {count} failed: {names}", host=facts.host, count=_units(len(facts.failed)), names=names)
     none = text("{host}: no unit has failed", host=facts.host)
     limits.judge(len(facts.failed), of=facts.host, summary=some if facts.failed else none)
+
+
+def _no_units(facts: HostFacts, limits: Limits) -> None:
+    """Where another program than systemd is the first one and nobody asks for units, there are none to fail."""
+    if facts.systemd or facts.asked:
+        blind(facts, limits)
+        return
+    none = text("{host}: the first process is not systemd, so it has no units", host=facts.host)
+    limits.hold(State.SKIPPED, of=facts.host, summary=none)
 
 
 def _by_counter(service: Service, limits: Limits) -> None:

@@ -12,6 +12,7 @@ from runbook.limits import Limits, Threshold
 from runbook.rows import row
 
 if TYPE_CHECKING:
+    from runbook.history import History
     from runbook.targets.hosts.hosts import Hosts
 
 
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
     source="práctica común: ningún proceso debe morir por falta de memoria; tres en un día son un patrón",
     es="El núcleo no ha matado procesos por falta de memoria en las últimas 24 horas",
     threshold=Threshold(warning=0, critical=2, unit="kills"),
+    settings={"look_back": timedelta(days=1)},
     person=advice.KILLS,
 )
-def check_no_kills_for_memory(hosts: Hosts, limits: Limits) -> None:
+def check_no_kills_for_memory(hosts: Hosts, history: History, limits: Limits) -> None:
     """The kernel killed no process for want of memory in the last 24 hours.
 
     What it kills loses the work in hand, and it may choose the database.
     """
     for facts in each(hosts, limits):
-        _host_kills.judge(facts, limits)
+        _host_kills.judge(facts, history, limits)
 
 
 @row(

@@ -28,10 +28,8 @@ from runbook.targets.hosts.structs import (
     Share,
     Unit,
 )
-from tests.booted_hosts import BootedHost, booted_hosts
+from tests.booted_hosts import BootedHost
 from tests.checks import fakes
-
-__all__ = ["booted_hosts"]
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 GIB = 1 << 30
@@ -206,6 +204,8 @@ CASES = [
     (services.check_no_unit_has_failed, seen(failed=("a.service",)), State.WARNING),
     (services.check_no_unit_has_failed, seen(failed=tuple("abcdef")), State.CRITICAL),
     (services.check_no_unit_has_failed, seen(failed=None), State.UNKNOWN),
+    (services.check_no_unit_has_failed, seen(failed=None, systemd=False, asked=("x.service",)), State.UNKNOWN),
+    (services.check_no_unit_has_failed, seen(failed=None, systemd=False), State.SKIPPED),
     (services.check_services_can_start_threads, service(tasks=96, tasks_max=100), State.CRITICAL),
     (services.check_services_can_start_threads, service(tasks=None), State.UNKNOWN),
     (services.check_services_run_by_their_files, service(stale=True), State.WARNING),
@@ -216,6 +216,18 @@ CASES = [
 def test_state(check: Any, host: Seen, state: State) -> None:
     found = verdict(check, host)
     assert found.state is state, found.summary
+
+
+@pytest.mark.parametrize(
+    ("earlier", "state"),
+    [((7,), State.OK), ((6, 7), State.WARNING), ((4, 4), State.CRITICAL), ((9,), State.UNKNOWN), ((), State.UNKNOWN)],
+)
+def test_the_kernels_count_is_held_against_that_of_earlier_runs(earlier: tuple[int, ...], state: State) -> None:
+    """A count that is lower than before is another boot's, and proves nothing."""
+    history = fakes.NoHistory(*((fakes.now() - HOUR, float(count)) for count in earlier))
+    found = verdict(host_health.check_no_kills_for_memory, seen(kills=None, killed=7), history=history)
+    assert found.state is state, found.summary
+    assert any((measure.object, measure.value.value) == ("app-1 (count)", 7) for measure in found.measures)
 
 
 def test_the_worst_host_is_named() -> None:

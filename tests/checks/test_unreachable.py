@@ -22,7 +22,7 @@ ROWS = {
     "broker": {"QUEUE-01", "QUEUE-02"},
     "storage": BACKUPS | {"ARCH-01", "ARCH-02"},
     "backup bucket": BACKUPS,
-    "hosts": {"HOST-01"},
+    "hosts": {f"HOST-{number:02}" for number in (1, 6, 8, 9, 11, 12, 13, 15, 16, 17, 18)},
 }
 
 

@@ -34,6 +34,7 @@ def facts(host: str, asked: Sequence[str], found: Sections, sent: float, receive
         tasks=_tasks(found.get("load", ""), found.get("tasks", "")),
         read_only=read_only(found.get("mounts", ""), found.get("fstab", "")),
         systemd=systemd,
+        asked=tuple(asked),
         failed=failed(found["failed"]) if systemd and "failed" in found else None,
         units=units(asked, found, now) if systemd and _answers(asked, found) else None,
         kills=_kills(found, now, up),

@@ -108,7 +108,7 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """All that one look tells. ``systemd`` False: PID 1 is another program, so nothing is known of units.
+    """All that one look tells. ``systemd`` False: PID 1 is another program, so nothing is known of the units ``asked``.
 
     ``kills`` are of the last day, oldest first, None where neither journal nor kernel log may be read;
     ``killed`` is the kernel's own count since it started. ``read_only``: mounts that /etc/fstab wants writable,
@@ -125,6 +125,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     tasks: Share | None = None
     read_only: tuple[str, ...] | None = None
     systemd: bool = False
+    asked: tuple[str, ...] = ()
     failed: tuple[str, ...] | None = None
     units: tuple[Unit, ...] | None = None
     kills: tuple[Kill, ...] | None = None
