@@ -19,7 +19,7 @@ from procedures.purge import milestones
 from procedures.purge.ledger import Batch
 from procedures.purge.selection import Rules, joined, qualifies
 from procedures.purge.spanning import Span
-from procedures.purge.tables import RESPONSES, Table
+from procedures.purge.tables import FOUND, RESPONSES, Table
 from runbook.errors import ActionError, RunbookError
 from runbook.settings import ArchiveSettings
 from runbook.targets.postgres.copying import copied
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 _PIECE = 256 * 1024
 #: Lines that are looked at together.
 _LINES = 5_000
-#: The columns that come before the table's own in every line: where a row was found, and which version it was.
-FOUND = ("ctid", "xmin")
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """Delete exactly the row versions that came back from the archive, a chunk a transaction, its progress within it.
 
-The list is the downloaded lines. A row goes when its key and ``xmin`` are those of the list and every column is bit for
-bit the archived one (``doomed`` has the statements). What does not match stays, is counted as changed, and is archived
-again by the next run.
+The list is the downloaded lines. Rows are deleted by their places, and what the server gives out as deleted must be
+those very lines: place, ``xmin`` and every column (``doomed`` has the statements). Where it is not, that is undone and
+each row is asked for: it goes when its key and ``xmin`` are those of the list and every column is bit for bit the
+archived one. What does not match stays, is counted as changed, and is archived again by the next run.
 """
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from procedures.archive.encoding import Lines
 from procedures.purge import milestones
@@ -20,8 +21,12 @@ from procedures.purge.tables import Table
 from procedures.purge.throttling import Throttle
 from runbook.settings import ArchiveSettings
 from runbook.targets.postgres.access import Access
+from runbook.targets.postgres.copying import copied
 from runbook.targets.postgres.working import Busy, Referenced, as_action_errors
 from runbook.text import text
+
+if TYPE_CHECKING:
+    from psycopg import sql
 
 #: How long a chunk's transaction shall hold its locks, seconds; the chunk's size follows. The promise is 0.25.
 _AIM = 0.15
@@ -30,6 +35,8 @@ _FIRST, _FEWEST = 1_000, 100
 _TRIES = 30
 #: Lines that are counted together.
 _COUNTED = 5_000
+#: What was deleted is taken in pieces of this many bytes.
+_PIECE = 256 * 1024
 
 
 class Chunk(NamedTuple):
@@ -46,7 +53,7 @@ class Deleter:
         self._connection, self._access, self._ledger = ledger.connection, access, ledger
         self._archive, self._table, self._say = archive, table, Statements(table, rules)
         self._connection.execute(self._say.drop_list)
-        self._connection.execute(self._say.make_list)
+        self._connection.execute(self._say.make_places)
         for method in ("hashjoin", "mergejoin"):  # rows are looked up one by one, whatever is guessed
             self._connection.execute("SELECT set_config(%s, 'off', false)", [f"enable_{method}"])
 
@@ -80,8 +87,7 @@ class Deleter:
             return same
         lines = proven.lines(self._archive)
         while (chunk := Chunk(*lines.take(_COUNTED))).rows:
-            self._connection.execute(self._say.clear)
-            self._load(chunk)
+            self._load(chunk, anew=True)
             same += int(self._connection.execute(self._say.count).fetchall()[0]["rows"])
         return same
 
@@ -105,23 +111,45 @@ class Deleter:
         with self._connection.transaction():
             if self._ledger.locked(batch).position != position:
                 raise Fenced(text("Somebody else works on the same batch: this one stops"))
-            self._load(chunk)
-            milestones.reached("list loaded")
+            milestones.reached("chunk locked")
             started = time.monotonic()
-            deleted = self._gone(by_place=True, careful=careful)
-            if deleted < chunk.rows:
-                deleted += self._gone(by_place=False, careful=careful)
+            deleted = (
+                chunk.rows if not careful and self._gone_as_archived(chunk) else self._gone(chunk, careful=careful)
+            )
             self._ledger.progressed(batch, position + chunk.rows, deleted, chunk.rows - deleted)
             milestones.reached("rows deleted, before commit")
         milestones.reached("chunk committed")
         return time.monotonic() - started
 
-    def _gone(self, *, by_place: bool, careful: bool) -> int:
-        return self._connection.execute(self._say.delete(by_place=by_place, careful=careful)).rowcount
+    def _gone_as_archived(self, chunk: Chunk) -> bool:
+        """Delete what lies where the lines were found. False, and nothing is deleted, where that is not those lines."""
+        from psycopg import Rollback
 
-    def _load(self, chunk: Chunk) -> None:
-        with self._connection.cursor().copy(self._say.load) as copy:
-            copy.write(chunk.text)
+        with self._connection.transaction() as undoing:
+            places = b"".join(line.partition(b"\t")[0] + b"\n" for line in chunk.text[:-1].split(b"\n"))
+            self._copied_in(self._say.load_places, places)
+            if b"".join(copied(self._connection, self._say.delete_and_tell, _PIECE)) == chunk.text:
+                return True
+            raise Rollback(undoing)
+        return False
+
+    def _gone(self, chunk: Chunk, *, careful: bool) -> int:
+        """Delete the rows that are still just as the lines have them, wherever they are; how many they were."""
+        self._load(chunk)
+        deleted = self._connection.execute(self._say.delete(by_place=True, careful=careful)).rowcount
+        if deleted < chunk.rows:
+            deleted += self._connection.execute(self._say.delete(by_place=False, careful=careful)).rowcount
+        return deleted
+
+    def _load(self, chunk: Chunk, *, anew: bool = False) -> None:
+        self._connection.execute(self._say.make_list)
+        if anew:
+            self._connection.execute(self._say.clear)
+        self._copied_in(self._say.load, chunk.text)
+
+    def _copied_in(self, query: sql.Composed, lines: bytes) -> None:
+        with self._connection.cursor().copy(query) as copy:
+            copy.write(lines)
 
 
 def _behind(lines: Lines, count: int) -> Lines:

@@ -1,6 +1,8 @@
 """The statements of the delete: ``staged`` is a line that came back from the archive, ``doomed`` the row it may take.
 
-The list of lines is a temporary table of the same columns, filled by COPY: the server itself parses what was archived.
+Most rows lie where they were: they are deleted by their places, and what the server says it deleted must be the
+archived lines, byte for byte. Otherwise each row is asked for: the list of lines is then a temporary table of the same
+columns, filled by COPY, so that the server itself parses what was archived.
 """
 
 from __future__ import annotations
@@ -11,12 +13,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, LiteralString
 
 from procedures.purge.selection import Rules, joined, qualifies
-from procedures.purge.tables import Table
+from procedures.purge.tables import FOUND, Table
 
 if TYPE_CHECKING:
     from psycopg import sql
 
-_LIST = "muses_runbook_list"
+_LIST, _PLACES = "muses_runbook_list", "muses_runbook_places"
 #: What the list calls where a row was and which version: names that no table has for its own columns.
 _AT, _VERSION = "muses_runbook_ctid", "muses_runbook_xmin"
 #: Types whose ``=`` holds only for the very same bytes (text under a deterministic collation).
@@ -34,12 +36,44 @@ class Statements:
     rules: Rules
 
     @cached_property
-    def make_list(self) -> sql.Composed:
-        """Make the list, empty; it empties itself with each transaction."""
+    def make_places(self) -> sql.Composed:
+        """Make the list of places, empty, where the session has none; it empties itself with each transaction."""
+        from psycopg import sql
+
+        return sql.SQL("CREATE TEMP TABLE IF NOT EXISTS {} ({} tid) ON COMMIT DELETE ROWS").format(
+            sql.Identifier(_PLACES), sql.Identifier(_AT)
+        )
+
+    @cached_property
+    def load_places(self) -> sql.Composed:
+        """Fill the list of places."""
+        from psycopg import sql
+
+        return sql.SQL("COPY {} FROM STDIN").format(sql.Identifier("pg_temp", _PLACES))
+
+    @cached_property
+    def delete_and_tell(self) -> sql.Composed:
+        """Delete what lies at the places, and give it out as lines of the archive, in the order of the places."""
         from psycopg import sql
 
         return sql.SQL(
-            "CREATE TEMP TABLE {list} ON COMMIT DELETE ROWS AS "
+            "COPY (DELETE FROM ONLY {table} AS doomed USING {places} AS staged WHERE doomed.ctid = staged.{at} "
+            "AND {as_surveyed} RETURNING {columns}) TO STDOUT"
+        ).format(
+            table=self._name,
+            places=sql.Identifier("pg_temp", _PLACES),
+            at=sql.Identifier(_AT),
+            as_surveyed=self._as_surveyed,
+            columns=sql.SQL(", ").join(sql.Identifier("doomed", name) for name in (*FOUND, *self.table.names)),
+        )
+
+    @cached_property
+    def make_list(self) -> sql.Composed:
+        """Make the list, empty, where the session has none; it empties itself with each transaction."""
+        from psycopg import sql
+
+        return sql.SQL(
+            "CREATE TEMP TABLE IF NOT EXISTS {list} ON COMMIT DELETE ROWS AS "
             "SELECT ctid AS {at}, xmin AS {version}, {columns} FROM ONLY {table} WITH NO DATA"
         ).format(
             list=sql.Identifier(_LIST),

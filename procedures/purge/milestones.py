@@ -20,7 +20,7 @@ MILESTONES = (
     "verified, before commit",
     "verified",
     "chunk begun",
-    "list loaded",
+    "chunk locked",
     "rows deleted, before commit",
     "chunk committed",
     "all chunks committed",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 RESPONSES, ERRORS = "tbae009_respuesta", "tbae010_error"
 RESPONSE_TIME, STATUS, RECORD, RESPONSE = "fecha_respuesta", "id_estatus_procesamiento", "uuid", "id_respuesta"
 SUBSYSTEM = "id_subsistema"
+#: The columns that come before a table's own in every archived line: where a row was found, and which version it was.
+FOUND = ("ctid", "xmin")
 _TIMES, _NUMBERS = ("timestamp", "date"), ("smallint", "integer", "bigint", "numeric")
 
 #: Records are what the subsystems sent; responses belong to records by ``uuid``, errors to responses.

@@ -22,7 +22,7 @@ STATES = {
     **dict.fromkeys(("batch claimed", "export begun", "export halfway", "exported"), NOTHING),
     **dict.fromkeys(("object written", "object read back"), OBJECT),
     **dict.fromkeys(("manifest written", "verified, before commit"), PUBLISHED),
-    **dict.fromkeys(("verified", "chunk begun", "list loaded", "rows deleted, before commit"), VERIFIED),
+    **dict.fromkeys(("verified", "chunk begun", "chunk locked", "rows deleted, before commit"), VERIFIED),
     **dict.fromkeys(("chunk committed", "all chunks committed"), VERIFIED),
     "batch done": NOTHING,
     **dict.fromkeys(("partition detached", "partition proven, before commit", "partition dropped"), NOTHING),

@@ -11,7 +11,8 @@ import pytest
 
 from procedures.archive.encoding import Lines
 from procedures.purge import deleting, milestones, running
-from procedures.purge.deleting import _behind, _next_size
+from procedures.purge.deleting import Deleter, _behind, _next_size
+from runbook.targets.postgres.copying import copied
 from tests.procedures.purge.ground import Ground
 from tests.procedures.purge.making import (
     DROPOUTS,
@@ -54,8 +55,8 @@ class TestChanged:
             ("exported", "UPDATE {t} SET uuid = 'z' WHERE uuid = 'a'", {"z"}),
             ("exported", "DELETE FROM {t} WHERE uuid = 'a'; INSERT INTO {t} SELECT (c).* FROM copia", {"a"}),
             ("exported", "TRUNCATE {t}", set()),
-            ("list loaded", "UPDATE {t} SET id_estatus_procesamiento = 1 WHERE uuid = 'a'", {"a"}),
-            ("list loaded", "DELETE FROM {t} WHERE uuid = 'a'", set()),
+            ("chunk locked", "UPDATE {t} SET id_estatus_procesamiento = 1 WHERE uuid = 'a'", {"a"}),
+            ("chunk locked", "DELETE FROM {t} WHERE uuid = 'a'", set()),
         ],
     )
     def test_between_archive_and_delete(self, ground: Ground, milestone: str, change: str, left: set[str]) -> None:
@@ -85,7 +86,7 @@ class TestChanged:
     def test_a_parent_whose_child_came_meanwhile_stays(self, ground: Ground) -> None:
         record(ground.admin, "a")
         answer = response(ground.admin, "a")
-        with at("list loaded", lambda: error(ground.admin, answer)):
+        with at("chunk locked", lambda: error(ground.admin, answer)):
             purged = running.purge(ground.site)
         assert changed(purged, RESPONSES) == (0, 1)
         assert keys(ground.admin, RESPONSES) == {answer}
@@ -243,6 +244,33 @@ class TestWhatCameSince:
         with at("chunk begun", lambda: ground.admin.execute(trigger)):
             assert changed(running.purge(ground.site)) == (0, 1)
         assert len(keys(ground.admin, ERRORS)) == 1
+
+
+class TestPlaces:
+    """Rows that lie where they were go by their places; what the server gives out as deleted decides."""
+
+    def test_no_list_of_lines_is_needed(self, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+        for key in "abc":
+            record(ground.admin, key)
+        monkeypatch.delattr(Deleter, "_gone")
+        assert deleted(running.purge(ground.site)) == {DROPOUTS: 3}
+
+    def test_what_is_not_the_archived_lines_is_undone_and_each_row_asked_for(
+        self, ground: Ground, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All that differs here is what we are told: the row is the archived one, and goes after all, once."""
+        record(ground.admin, "a")
+        monkeypatch.setattr(deleting, "copied", lambda *given: (piece[1:] for piece in copied(*given)))
+        purged = running.purge(ground.site)
+        assert changed(purged) == (1, 0)
+        assert keys(ground.admin) == set()
+
+    def test_rows_that_all_moved_are_asked_for(self, ground: Ground) -> None:
+        for key in "abc":
+            record(ground.admin, key)
+        ground.admin.execute(f"DELETE FROM {DROPOUTS} WHERE uuid = 'a'")
+        with at("verified", lambda: ground.admin.execute(f"VACUUM FULL {DROPOUTS}")):
+            assert deleted(running.purge(ground.site)) == {DROPOUTS: 2}
 
 
 class TestMatching:

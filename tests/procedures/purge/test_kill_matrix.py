@@ -203,7 +203,7 @@ AGAIN = [
     ("manifest written", "verified, before commit"),
     ("manifest written", "rows deleted, before commit"),
     ("object written", "object written"),
-    ("rows deleted, before commit", "list loaded"),
+    ("rows deleted, before commit", "chunk locked"),
     ("chunk committed", "chunk committed"),
     ("partition detached", "partition proven, before commit"),
     ("verified", "all chunks committed"),

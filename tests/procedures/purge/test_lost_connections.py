@@ -151,7 +151,7 @@ def test_a_batch_that_loses_its_session_again_and_again_is_given_up(
     monkeypatch: pytest.MonkeyPatch, ground: Ground, before: Lines, site: Site
 ) -> None:
     def reached(milestone: str) -> None:
-        if milestone == "list loaded":
+        if milestone == "chunk locked":
             end_sessions(ground, f"NOT {_HOLDS}")
 
     monkeypatch.setattr(milestones, "reached", reached)

@@ -192,7 +192,7 @@ def test_a_delete_that_waited_looks_at_the_row_again(
         writer.execute("BEGIN")
         writer.execute(statement, [row])
 
-    once("list loaded", write)
+    once("chunk locked", write)
     with ending(ground, writer, how):
         running.purge(site)
     left = keys(ground.tables()[LEAVES]) - ground.stays[LEAVES]
@@ -208,10 +208,10 @@ def test_a_lock_that_is_held_long_is_tried_again(
 
     def reached(milestone: str) -> None:
         passed.append(milestone)
-        if passed.count("list loaded") == 1 and milestone == "list loaded":
+        if passed.count("chunk locked") == 1 and milestone == "chunk locked":
             writer.execute("BEGIN")
             writer.execute(f"SELECT FROM {LEAVES} WHERE uuid = ANY(%s) FOR UPDATE", [doomed(ground, 1)])
-        if milestone == "chunk begun" and passed[-2] == "list loaded":  # the first try was given up
+        if milestone == "chunk begun" and passed[-2] == "chunk locked":  # the first try was given up
             writer.execute("COMMIT")
 
     monkeypatch.setattr(milestones, "reached", reached)
@@ -245,7 +245,7 @@ def test_a_response_that_gets_an_error_stays_with_it(
         query = f"INSERT INTO {ERRORS} (id_respuesta, id_motivo_error) VALUES (%s, 3)"
         writer.execute(query, [parent])
 
-    once("list loaded", write, nth=first_chunk_of(ground, RESPONSES, parent))
+    once("chunk locked", write, nth=first_chunk_of(ground, RESPONSES, parent))
     if uncommitted:
         with ending(ground, writer, "COMMIT"):
             running.purge(site)
