@@ -12,7 +12,7 @@ import msgspec
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings.log_sources import Docker
 from runbook.targets.logs.files import Tail, lines_of
-from runbook.targets.logs.sources import Asked
+from runbook.targets.logs.sources import Asked, replicas
 from runbook.targets.web import End, Web
 from runbook.text import text
 
@@ -84,7 +84,7 @@ def read_containers(source: Docker, asked: Asked) -> list[Tail]:
             setting=asked.setting,
         )
         raise ProbeError(asked.target, ProbeFailure.ABSENT, said)
-    return [_tail(web, container, asked) for container in found]
+    return replicas(lambda container: [_tail(web, container, asked)], found, asked)
 
 
 def _tail(web: Web, container: _Container, asked: Asked) -> Tail:

@@ -71,7 +71,7 @@ def read_host_files(source: HostFiles, asked: Asked) -> list[Tail]:
     address = asked.host(source.host)
     found = _listed(run(asked.target, address, asked.hosts, listing(source.pattern)), asked, address, source.pattern)
     logs: dict[str, list[Found]] = {}
-    for file in sorted(found, key=lambda file: file.modified, reverse=True):
+    for file in sorted(found, key=lambda file: (file.path == file.base, file.modified), reverse=True):
         logs.setdefault(file.base, []).append(file)
     pieces = [pieces_of(files, asked.since, asked.most) for files in logs.values()]
     brought = _brought(asked, address, [piece for some in pieces for piece in some])

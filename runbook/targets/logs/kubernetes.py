@@ -19,7 +19,7 @@ from runbook.settings import Secret
 from runbook.settings.log_sources import Pods
 from runbook.targets.logs.docker import MOST, SHORTEST_LINE, stamped
 from runbook.targets.logs.files import Tail
-from runbook.targets.logs.sources import Asked
+from runbook.targets.logs.sources import Asked, replicas
 from runbook.targets.web import Identity, Web
 from runbook.text import text
 
@@ -84,10 +84,11 @@ def read_pods(source: Pods, asked: Asked) -> list[Tail]:
             setting=asked.setting,
         )
         raise ProbeError(asked.target, ProbeFailure.ABSENT, said)
-    return [log for pod in found for log in _of_pod(web, f"{path}/{quote(pod.metadata.name, safe='')}/log", pod, asked)]
+    return replicas(lambda pod: list(_of_pod(web, path, pod, asked)), found, asked)
 
 
 def _of_pod(web: Web, path: str, pod: _Pod, asked: Asked) -> Iterator[Tail]:
+    path = f"{path}/{quote(pod.metadata.name, safe='')}/log"
     statuses = {status.name: status for status in pod.status.containers}
     for container in pod.spec.containers:
         status = statuses.get(container.name, _Status(container.name))

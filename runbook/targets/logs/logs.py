@@ -170,6 +170,6 @@ class ServiceLog(Target):
         asked = Asked(self.name, self._setting, since, until, most, self._settings, self._hosts)
         sources = sources_of(self._settings.services[self._service])
         found, failed = read_all(sources, asked)
-        if failed and len(failed) == len(sources):
+        if failed and not found:
             raise failed[0]
         return found, failed

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import copy_context
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from runbook.errors import ProbeError, ProbeFailure
@@ -16,9 +19,18 @@ from runbook.targets.hosts.shell import host_name
 from runbook.targets.logs.files import Tail, matching, tail
 from runbook.targets.web import Identity, Web
 
+#: So many sources, or replicas of one, are read at the same time.
+AT_ONCE = 16
+T = TypeVar("T")
+R = TypeVar("R")
 
-class Asked(NamedTuple):
-    """Who asks for a service's log, with which setting in its name, between which moments, and for how many bytes."""
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asks for a service's log, with which setting in its name, between which moments, and for how many bytes.
+
+    ``failed`` gathers why replicas of a source could not be read while others could.
+    """
 
     target: str
     setting: str
@@ -27,6 +39,7 @@ class Asked(NamedTuple):
     most: int
     settings: LogsSettings
     hosts: HostsSettings
+    failed: list[ProbeError] = field(default_factory=list)
 
     def access(self, server: str) -> LogAccess:
         """What the settings say of a server's access, by ``host:port`` as in the address."""
@@ -80,27 +93,44 @@ def read(source: Source, asked: Asked) -> list[Tail]:
 
 def read_all(sources: list[Source], asked: Asked) -> tuple[list[Tail], list[ProbeError]]:
     """The tails of all sources, read at the same time, and what kept others from being read."""
-    told: dict[int, list[Tail]] = {}
+    told, failed = at_once(lambda source: read(source, asked), sources)
+    return [log for tails in told for log in tails], [*failed, *asked.failed]
+
+
+def replicas(ask: Callable[[T], list[Tail]], items: Sequence[T], asked: Asked) -> list[Tail]:
+    """The tails of all replicas of one source. One that cannot be read is told beside the others; one that is gone by
+    now is gone. Raises ProbeError where none can be read.
+    """
+    told, failed = at_once(ask, items)
+    failed = [error for error in failed if error.kind is not ProbeFailure.ABSENT]
+    if failed and not told:
+        raise failed[0]
+    asked.failed.extend(failed)
+    return [log for tails in told for log in tails]
+
+
+def at_once(ask: Callable[[T], R], items: Sequence[T]) -> tuple[list[R], list[ProbeError]]:
+    """The answers in the order of what was asked for, and the errors of the others; some at the same time."""
+    told: dict[int, R] = {}
     failed: dict[int, ProbeError] = {}
+    waiting = queue.SimpleQueue[int]()
+    for place in range(len(items)):
+        waiting.put(place)
 
-    def ask(place: int) -> None:
-        try:
-            told[place] = read(sources[place], asked)
-        except ProbeError as error:
-            failed[place] = error
+    def work() -> None:
+        with suppress(queue.Empty):
+            while True:
+                place = waiting.get_nowait()
+                try:
+                    told[place] = ask(items[place])
+                except ProbeError as error:
+                    failed[place] = error
 
-    _at_once([lambda place=place: ask(place) for place in range(len(sources))])  # type: ignore[misc]
-    if len(told) + len(failed) < len(sources):
-        raise ProbeError(asked.target, ProbeFailure.BROKEN, "the reading of a log broke: see the program's own errors")
-    return [log for place in sorted(told) for log in told[place]], [failed[place] for place in sorted(failed)]
-
-
-def _at_once(questions: list[Callable[[], None]]) -> None:
-    if len(questions) == 1:
-        questions[0]()
-        return
-    asking = [threading.Thread(target=copy_context().run, args=(question,), daemon=True) for question in questions]
+    asking = [threading.Thread(target=copy_context().run, args=(work,), daemon=True) for _ in items[:AT_ONCE]]
     for thread in asking:
         thread.start()
     for thread in asking:
         thread.join()
+    if len(told) + len(failed) < len(items):
+        raise RuntimeError("the reading of a log broke: the thread that did it has said why")
+    return [told[place] for place in sorted(told)], [failed[place] for place in sorted(failed)]

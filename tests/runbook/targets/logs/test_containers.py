@@ -75,7 +75,7 @@ class TestDocker:
             "psycopg.OperationalError: connection refused": "database",
         }
         assert {g.replicas for g in found.groups} == {("procesamiento.1",)}
-        listed, first, _ = server.asked
+        listed, first = server.asked[:2]
         assert json.loads(listed.query["filters"]) == {"label": [LABEL]}
         assert listed.query["all"] == "true"
         assert first.query["timestamps"] == first.query["stderr"] == "true"
@@ -93,6 +93,17 @@ class TestDocker:
         assert not found.whole
         assert 100 < found.errors < 140
         assert found.groups[0].last > moment(105)
+
+    def test_one_that_cannot_be_read_hides_nothing_of_the_other(self) -> None:
+        with answering(engine(lambda name: framed() if name == "a" else (500, {"message": "kaputt"}))) as server:
+            found = logs(f"docker+http://{server.netloc}?name=x").errors(SERVICE)
+        assert found.errors == 2
+        assert len(found.unseen) == 1
+        assert "kaputt" in found.unseen[0]
+
+    def test_one_that_is_gone_by_now_is_gone(self) -> None:
+        with answering(engine(lambda name: framed() if name == "a" else (404, {"message": "no such"}))) as server:
+            assert logs(f"docker+http://{server.netloc}?name=x").errors(SERVICE).unseen == ()
 
     def test_no_container_is_no_silence(self) -> None:
         with answering(lambda _: (200, [])) as server, pytest.raises(ProbeError) as caught:
@@ -158,8 +169,9 @@ class TestKubernetes:
             "Falló ahora": {"proc-0/app": 1, "proc-0/sidecar": 1, "proc-1": 1},
             "Falló antes de caer": {"proc-1": 1},
         }
-        listed, first = server.asked[:2]
+        listed, *read = server.asked
         assert (listed.path, listed.query["labelSelector"]) == ("/api/v1/namespaces/muses/pods", "app=procesamiento")
+        [first] = [asked for asked in read if asked.query["container"] == "sidecar"]
         assert first.path == "/api/v1/namespaces/muses/pods/proc-0/log"
         assert first.query["timestamps"] == "true"
         assert "limitBytes" not in first.query, "it keeps the oldest"

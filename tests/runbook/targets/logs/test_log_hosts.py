@@ -21,10 +21,8 @@ from runbook.settings.log_sources import HostFiles
 from runbook.targets.logs.host_files import Found, listing, pieces_of, quoted
 from runbook.targets.logs.logs import Logs
 from runbook.targets.logs.sources import Asked
-from tests.booted_hosts import PLAIN, BootedHost, booted_hosts
+from tests.booted_hosts import PLAIN, BootedHost
 from tests.runbook.targets.logs.saying import SERVICE, line, logs
-
-__all__ = ["booted_hosts"]
 
 FOLDER = "/var/log/muses/mi carpeta; touch tonto"
 
