@@ -1,7 +1,8 @@
-"""What all tests share: one running lab a session, its own and taken away at the end."""
+"""What all tests share: one running lab a session and two booted hosts, its own and taken away at the end."""
 
 from __future__ import annotations
 
 from lab.testing import lab_place
+from tests.booted_hosts import booted_hosts
 
-__all__ = ["lab_place"]
+__all__ = ["booted_hosts", "lab_place"]

@@ -19,11 +19,10 @@ from runbook.settings import HostsSettings, WorkersSettings
 from runbook.settings.workers import SystemdSettings
 from runbook.targets.workers import waiting
 from runbook.targets.workers.workers import Workers
-from tests.booted_hosts import BootedHost, booted_hosts
+from tests.booted_hosts import BootedHost
 from tests.checks import fakes
 from tests.checks.fakes import PROCESSING, Told, connections, errors, line, queue
-
-__all__ = ["booted_hosts"]
+from tests.runbook.targets.workers.grounds import own_connections
 
 UNIT = """[Unit]
 Description=Initial processing, replica %i
@@ -46,7 +45,8 @@ def workers(booted_hosts: tuple[BootedHost, ...]) -> Iterator[Workers]:
         connections_per_replica=5,
         systemd=SystemdSettings(per_host=4),
     )
-    yield Workers("workers", settings, environment="lab", hosts=ways)
+    with own_connections():
+        yield Workers("workers", settings, environment="lab", hosts=ways)
     for host in booted_hosts:
         host.run(f"systemctl stop '{PROCESSING}@*.service'; rm -f /etc/systemd/system/{PROCESSING}@.service")
         host.run("systemctl daemon-reload")

@@ -10,10 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.booted_hosts import booted_hosts
-
-__all__ = ["booted_hosts"]
-
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

@@ -9,13 +9,10 @@ from pathlib import Path
 import pytest
 
 from runbook.targets.workers import waiting
-from tests.booted_hosts import booted_hosts
 from tests.runbook.targets.workers import grounds
 from tests.runbook.targets.workers.grounds import Ground
 from tests.runbook.targets.workers.servers_docker import Daemon
 from tests.runbook.targets.workers.servers_kubernetes import Cluster
-
-__all__ = ["booted_hosts"]
 
 
 @pytest.fixture
@@ -39,7 +36,7 @@ def supervisor(folder: Path) -> Iterator[Ground]:
 
 @pytest.fixture(scope="module")
 def systemd(booted_hosts: tuple[grounds.BootedHost, ...]) -> Iterator[Ground]:
-    with grounds.on_systemd(booted_hosts) as ground:
+    with grounds.own_connections(), grounds.on_systemd(booted_hosts) as ground:
         yield ground
 
 

@@ -7,14 +7,18 @@ documentation says: see ``servers_docker`` and ``servers_kubernetes``.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from runbook.model import Step
 from runbook.settings import HostsSettings, Secret, WorkersSettings
@@ -130,6 +134,18 @@ def by_names(names: Sequence[str], make: Callable[..., Workers]) -> Callable[[],
                 do(workers, "start" if wanted else "stop", name=replica.name)
 
     return reset
+
+
+@contextmanager
+def own_connections() -> Iterator[None]:
+    """A private folder for ssh's open connections, which are closed at the end: another run's hosts are others."""
+    folder = Path(tempfile.mkdtemp(prefix="m-", dir="/tmp"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_RUNTIME_DIR", str(folder))
+        yield
+    for control in filter(Path.is_socket, folder.rglob("*")):
+        subprocess.run(["ssh", "-O", "exit", "-S", str(control), "x"], capture_output=True, check=False)
+    shutil.rmtree(folder)
 
 
 @contextmanager
