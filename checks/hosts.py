@@ -99,8 +99,10 @@ def check_disks_do_not_fill(hosts: Hosts, history: History, limits: Limits) -> N
 
     A forecast asks for room by day what a full disk would take at night.
     """
-    for facts in each(hosts, limits):
-        for disk in facts.disks:
+    for found in hosts.disks():
+        if found.problem is not None:
+            limits.cannot_see(text("{host} cannot be read: {problem}", host=found.host, problem=found.problem))
+        for disk in found.disks:
             _host_filling.judge(disk, history, limits)
 
 

@@ -280,6 +280,16 @@ def test_a_disk_is_foreseen_to_be_full(a_day: float, noise: float, state: State)
         assert str(found.summary).startswith("At this rate, 8% a day, app-1:/ is full on 20")
 
 
+@pytest.mark.parametrize("check", [rows.check_disks_have_room, rows.check_disks_do_not_fill])
+def test_a_host_whose_df_says_nothing_is_unknown_there_and_only_there(check: Any) -> None:
+    """As a bare system's df does, which knows fewer options."""
+    fleet = Hosts("hosts", HostsSettings(addresses=("local://",)), environment="lab")
+    fleet.look = lambda: (seen(disks=()),)  # type: ignore[method-assign]
+    targets = {"history": filling(8.0)} if check is rows.check_disks_do_not_fill else {}
+    assert fakes.judged(check, hosts=fleet, **targets).state is State.UNKNOWN
+    assert fakes.judged(rows.check_hosts_have_memory, hosts=fleet).state is State.OK
+
+
 @pytest.mark.parametrize("history", [filling(8.0, count=3), fakes.NoHistory(*(4 * ((fakes.now() - HOUR, 40.0),)))])
 def test_too_little_history_is_no_forecast(history: Any) -> None:
     found = verdict(rows.check_disks_do_not_fill, seen(), history=history)

@@ -103,7 +103,7 @@ class Host(Target):
         told = ran(self.name, self.address, self._settings, line)
         received = time.time()
         found = script.sections(mark, told.printed)
-        if found is None or not found.get("df", "").strip():
+        if found is None:
             raise ProbeError(self.name, ProbeFailure.BROKEN, told.without_sense(shown(self.address)))
         return facts(host_name(self.address), units, found, sent, received)
 
@@ -138,6 +138,9 @@ def _seen(host: Host) -> Seen:
 def _disks(seen: Seen) -> HostDisks:
     if seen.facts is None:
         return HostDisks(host=seen.host, failure=seen.failure, problem=seen.problem)
+    if not seen.facts.disks:
+        said = text("df tells of no disk at {address}", address=seen.host)
+        return HostDisks(host=seen.host, failure=ProbeFailure.BROKEN, problem=str(said))
     return HostDisks(host=seen.host, disks=seen.facts.disks)
 
 

@@ -106,4 +106,5 @@ def sections(mark: str, printed: str) -> Sections | None:
     """What each section printed, by its name. None where the script did not come to its end: nothing is known then."""
     parts = re.split(rf"^{re.escape(mark)} (\w+)\n?", printed, flags=re.MULTILINE)
     found = dict(zip(parts[1::2], parts[2::2], strict=True))
-    return found if found.get("end", "").strip() else None
+    told = all(found.get(name, "").strip()[:1].isdecimal() for name in ("clock", "end"))
+    return found if told else None

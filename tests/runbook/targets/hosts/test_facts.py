@@ -194,11 +194,12 @@ def test_a_pattern_that_fits_nothing_is_a_unit_that_is_not_there() -> None:
 def test_a_script_that_was_cut_tells_nothing() -> None:
     assert script.sections("@@x", "@@x clock\n1\n@@x df\nx\n") is None
     assert script.sections("@@x", "") is None
+    assert script.sections("@@x", "@@x clock\ndate: not found\n@@x end\n1.0\n") is None
 
 
 def test_what_a_host_prints_cannot_pass_for_a_section() -> None:
-    found = script.sections("@@secret", "@@secret failed\n@@other units\nx\n@@secret end\n1.0\n")
-    assert found == {"failed": "@@other units\nx\n", "end": "1.0\n"}
+    found = script.sections("@@secret", "@@secret clock\n1.0\n@@other units\nx\n@@secret end\n1.0\n")
+    assert found == {"clock": "1.0\n@@other units\nx\n", "end": "1.0\n"}
 
 
 @pytest.mark.parametrize(
