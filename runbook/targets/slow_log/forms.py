@@ -216,12 +216,14 @@ class Stderr(Form):
         super().__init__(bounds)
         self._pattern = pattern(prefix)
         self._match = self._pattern.match
-        self._scan = scanner(prefix).finditer
+        scanned = scanner(prefix)
+        self._scan = scanned.finditer
         names = self._pattern.groupindex
         #: Where the prefix has no time or session, a group that is empty in every record.
         self._session = next((name for name in ("session", "pid") if name in names), "line")
         self._time = "time" if "time" in names else "line"
-        self._groups = ("line", self._time, self._session, "ms", "what", "said")
+        numbers = scanned.groupindex
+        self._groups = tuple(numbers[name] for name in ("line", self._time, self._session, "ms", "what", "said"))
         self.dated = "time" in names
 
     def first(self, data: bytes) -> int:
@@ -254,7 +256,7 @@ class Stderr(Form):
     def read(self, data: bytes, tally: Tally) -> None:
         """A record a line after those that go on are joined; one without prefix goes on, too."""
         held: list[str] = []
-        timed, groups = tally.timed, self._groups
+        timed, groups, bounded, last, records = tally.timed, self._groups, self._bounded, None, 0
         for found in self._scan(data.replace(b"\n\t", b"\x01").decode("latin-1")):
             line, stamp, session, milliseconds, what, said = found.group(*groups)
             if line is not None:
@@ -262,14 +264,18 @@ class Stderr(Form):
                 continue
             if held:
                 held = self._line(None, held, tally)
-            if self._bounded and not self._bounds.hold(stamp):
+            if bounded and not self._bounds.hold(stamp):
                 continue
-            tally.records += 1
-            if self.dated:
+            records += 1
+            if last is None and self.dated:
                 tally.at(stamp)
+            last = stamp
             if said is not None and "\x01" in said:
                 said = said.replace("\x01", "\n")
             timed(session or "", float(milliseconds.replace(",", ".")), what, said)
+        tally.records += records
+        if last and last > tally.last:
+            tally.at(last)
         self._line(None, held, tally)
 
     def _line(self, line: str | None, held: list[str], tally: Tally) -> list[str]:

@@ -27,7 +27,7 @@ COMMON = (
     "< %m > ",
     "%n [%p] ",
 )
-_STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{3})? [^\s\]>:,|;]+"
+_STAMP = r"\d{4}-[\d-]{5} [\d:]{8}[.\d]* [^\s\]>:,|;]+"
 _ESCAPES = {
     "m": rf"(?P<time>{_STAMP})",
     "t": rf"(?P<time>{_STAMP})",
@@ -51,7 +51,7 @@ _AFTER = (
 )
 #: A timed statement whose record ends with its line, else any line, in text of many lines.
 _SCANNED = (
-    r"LOG:  [^\s:]+: (?P<ms>\d+[.,]\d+) ms(?:  (?P<what>[^\s:]+)(?:(?<=parse): [^\s:]*(?=: )|[^:\n]*):[ \x01]"
+    r"[^\s:]+:  )(?<=LOG:  )[^\s:]+: (?P<ms>\d+[.,]\d+) ms(?:  (?P<what>[^\s:]+)(?:(?<=parse): [^\s:]*(?=: )|[^:\n]*):[ \x01]"
     r"(?P<said>[^\n]*))?(?:\n(?=%s)|\Z)|(?P<line>[^\n]*)(?:\n|\Z)"
 )
 _LOOKED_AT = 400
@@ -69,7 +69,7 @@ def pattern(prefix: str) -> re.Pattern[str]:
 def scanner(prefix: str) -> re.Pattern[str]:
     """What finds timed statements in the text of a log, one match a record; other lines as the group ``line``."""
     begins = r"\d{4}-" if re.match("%[mt]", prefix) else re.escape(prefix[0]) if prefix[:1] not in ("%", "") else "."
-    return re.compile(_before(prefix) + _SCANNED % begins)
+    return re.compile("(?>" + _before(prefix) + _SCANNED % begins)
 
 
 def _before(prefix: str) -> str:
