@@ -87,9 +87,9 @@ def notes(proposal: IndexProposal) -> Iterator[Text]:
         yield text("Updates of {table} that touch no index now will write into every one", table=proposal.table)
     if proposal.build_estimate > LONGEST:
         yield text(
-            "Building it takes about {build}: a person runs it in a quiet hour, CREATE INDEX CONCURRENTLY {name} …",
+            "Building it takes about {build}: a person runs it in a quiet hour: {command}",
             build=proposal.build_estimate,
-            name=proposal.name,
+            command=proposal.command,
         )
 
 

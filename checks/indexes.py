@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from runbook.targets.postgres.database import Database
 
 GUIDE = "Guía de Operaciones §3: verificar que las tablas tbae* y tbmu* tengan los índices adecuados"
-A_PERSON_DROPS = text(
-    "An index is only ever dropped by a person: the commands, and those that bring it back, are shown"
-)
+A_PERSON_DROPS = text("Only a person drops an index: the commands, and those that bring it back, are shown")
 
 
 @row(

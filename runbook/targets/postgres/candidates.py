@@ -94,3 +94,10 @@ def create_index_words(
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
         where=sql.SQL("") if where is None else sql.SQL("WHERE {}").format(where.words()),
     )
+
+
+def command(schema: str, candidate: Candidate) -> str:
+    """What a person would type to build it without blocking writers."""
+    table = (schema, candidate.table)
+    words = create_index_words(candidate.name, table, candidate.columns, candidate.where, concurrently=True)
+    return words.as_string(None).partition("\n")[2].strip() + ";"

@@ -54,6 +54,7 @@ class Known:
     tables: dict[str, Table]
     keys: tuple[ForeignKey, ...]
     statuses: tuple[int, ...]
+    schema: str
     share: float = 1.0
 
     @classmethod
@@ -70,7 +71,7 @@ class Known:
         without = tuple(ForeignKey(key["table"], key["column"], key["parent"]) for key in keys if not key["index"])
         seconds = max((table.counted_seconds for table in tables.values()), default=0.0)
         share = count.seconds / seconds if count.seconds and seconds else 1.0
-        return cls(tables, without, unfinished(reader), share)
+        return cls(tables, without, unfinished(reader), schema, share)
 
     def entries(self, candidate: Candidate) -> float:
         """Index entries that would have been written since the statistics began: rows inserted and moved."""

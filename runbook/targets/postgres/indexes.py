@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from runbook.targets.postgres.activity import seeing
-from runbook.targets.postgres.candidates import Candidate
+from runbook.targets.postgres.candidates import Candidate, command
 from runbook.targets.postgres.connection import Line
 from runbook.targets.postgres.counting import Count, counted
 from runbook.targets.postgres.indexable import Known, wishes
@@ -131,6 +131,7 @@ def _proposal(
         build_estimate=timedelta(seconds=2 * table.bytes / SCANNED + table.rows / SORTED),
         entries_per_hour=3600 * known.entries(candidate) / table.counted_seconds if table.counted_seconds else None,
         hot_lost=known.hot_lost(candidate),
+        command=command(known.schema, candidate),
     )
 
 

@@ -207,7 +207,7 @@ class IndexProposal(Noun, frozen=True, kw_only=True):
     the planner's for one call, ``method`` says on what; ``assumed`` are the statuses that were looked for. ``serves``
     are the shapes of all statements it is for, ``costs`` what each costs before and after. ``build_estimate`` is by
     the table's size and a stated rate; ``entries_per_hour`` are written into it; ``hot_lost`` says that updates which
-    touch no index now would.
+    touch no index now would; ``command`` is what a person would run.
     """
 
     table: str
@@ -227,6 +227,7 @@ class IndexProposal(Noun, frozen=True, kw_only=True):
     build_estimate: timedelta = timedelta(0)
     entries_per_hour: float | None = None
     hot_lost: bool = False
+    command: str = ""
 
     @property
     def arguments(self) -> dict[str, Any]:
