@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from checks._found import SHOWN, fact
 from checks._lock_tree import cut
 from runbook.model import Evidence
-from runbook.text import Quantity, Text, per_second, percent, size, text
+from runbook.text import Quantity, Text, percent, size, text
 
 if TYPE_CHECKING:
     from runbook.targets.postgres.load_structs import Load, Waits, WaitShare
@@ -113,13 +113,6 @@ def _counters(load: Load) -> Iterator[Evidence]:
     if done.hit_percent is not None and done.hit_percent < LOW_HITS:
         said = text("Only {share} of what was read was in the server's cache", share=percent(done.hit_percent))
         yield fact(said, COUNTERS)
-    seconds = max(done.span.total_seconds(), 0.001)
-    said = text(
-        "{transactions} transactions and {wal} of WAL a second",
-        transactions=per_second(round(done.transactions / seconds, 1)),
-        wal=size(done.wal_bytes / seconds),
-    )
-    yield fact(said, COUNTERS)
 
 
 def _checkpoints(load: Load) -> Iterator[Evidence]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 DOMINATES = 0.6
 #: Days of lots to compare with, fewest lots that tell what is usual, and how much more than usual is very large.
 DAYS, FEWEST, LARGER = 30, 5, 1.5
+#: What is smaller is no lot: a day's corrections.
+SMALLEST = 500
 #: The row that remembers the pace, and how far back that is looked at.
 ROW, PAST = "ETL-03", timedelta(days=30)
 
@@ -68,7 +70,7 @@ def very_large(seen: Seen, limits: Limits) -> Finding:
     largest = _large(seen.batches, limits.number("large_lot"))
     if largest is None:
         return ruled_out(text("No subsystem's lot stands out among what waits"), *evidence)
-    finished = _pace.recent(seen.paces, largest.table, limits.span("window"))
+    finished = _pace.recent(seen.paces, largest.table)
     if seen.rate <= 0 or (len(finished) >= _pace.LEAST and not any(finished)):
         stands = text("Nothing is finished at all: the size of a lot does not explain that")
         return ruled_out(stands, *evidence)
@@ -91,9 +93,10 @@ def usual_times(lots: Iterable[Lot], batch: Batch) -> float | None:
     """
     same = [lot for lot in lots if lot.table == batch.table]
     own = [lot for lot in same if lot.subsystem_id == batch.subsystem_id]
-    known = [lot.records for lot in own if not lot.today]
+    past = [lot for lot in same if not lot.today and lot.records >= SMALLEST]
+    known = [lot.records for lot in past if lot in own]
     if len(known) < FEWEST:
-        known = [lot.records for lot in same if not lot.today]
+        known = [lot.records for lot in past]
     if len(known) < FEWEST:
         return None
     whole = batch.waiting + sum(lot.records for lot in own if lot.today)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from checks._found import SHOWN
@@ -38,7 +39,7 @@ def summary(blocker: Blocker) -> Text:
             role=session.role,
             **given,
         )
-    who = {"application": name(session), "pid": session.pid}
+    who = {"application": name(session), "pid": str(session.pid)}
     if session.state.startswith("idle in transaction"):
         return text(
             "{application} (pid {pid}) holds a lock that {waiting} wait for, the longest for {wait}: it opened a "
@@ -60,7 +61,7 @@ def evidence(blocker: Blocker) -> Evidence:
     session = blocker.session
     said = text(
         "Root blocker: pid {pid}, {application} of {role} at {client}, {state} for {since}; {waiting} want {relations}",
-        pid=session.pid,
+        pid=str(session.pid),
         application=blocker.prepared or session.application,
         role=session.role,
         client=session.client or "—",
@@ -102,13 +103,29 @@ def brief(span: timedelta) -> str:
 
 def _lines(blocker: Blocker) -> Iterator[str]:
     yield f"{blocker.prepared} [prepared]" if blocker.prepared else line(blocker.session)
-    yield from map(_waiter, blocker.behind)
+    for _, alike in groupby(_leaves(blocker.behind), key=_likeness):
+        yield _waiter([waiter for waiter, _ in alike])
 
 
-def _waiter(waiter: Waiter) -> str:
+def _leaves(behind: Sequence[Waiter]) -> Iterator[tuple[Waiter, bool]]:
+    """Each one and whether nobody waits for it: the next in the tree stands no deeper."""
+    for number, waiter in enumerate(behind):
+        yield waiter, number + 1 == len(behind) or behind[number + 1].depth <= waiter.depth
+
+
+def _likeness(entry: tuple[Waiter, bool]) -> tuple[object, ...]:
+    """Those that nobody waits for and that want the same for the same are one line; any other is one by itself."""
+    waiter, leaf = entry
     session = waiter.session
-    wait = brief(session.waiting or session.query_age or timedelta(0))
-    return f"{'   ' * (waiter.depth - 1)}└─ {session.pid} {name(session)} [{waiter.wants}, {wait}] {cut(session.query)}"
+    return leaf, waiter.depth, name(session), waiter.wants, session.query, None if leaf else session.pid
+
+
+def _waiter(alike: Sequence[Waiter]) -> str:
+    first = alike[0]
+    waited = max(waiter.session.waiting or waiter.session.query_age or timedelta(0) for waiter in alike)
+    who = f"{len(alike)} × {name(first.session)}" if len(alike) > 1 else f"{first.session.pid} {name(first.session)}"
+    indent = "   " * (first.depth - 1)
+    return f"{indent}└─ {who} [{first.wants}, {brief(waited)}] {cut(first.session.query)}"
 
 
 def _n(count: int) -> Quantity:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from runbook.targets.postgres.structs import Blocker, Connections, Session
 
 ACTIVITY = "pg_stat_activity"
+#: What was looked at, in the order in which it is told.
+WORK, TRANSACTIONS, CONNECTIONS, UPKEEP = "work", "transactions", "connections", "upkeep"
 #: Long enough to tell a wait from a moment, short enough for a person who waits.
 SPAN = timedelta(seconds=1)
 #: A transaction that is open for longer than any of the services' own.
@@ -63,24 +65,25 @@ def look(database: Database) -> Seen:
 def overloaded(seen: Seen, limits: Limits) -> Finding:
     """The first that explains it: a lock, connections that run out, cleaning that stopped, too much work at once."""
     roots = [blocker for blocker in seen.blockers if blocker.longest_wait >= limits.span("lock_wait")]
-    evidence = (*map(_lock_tree.evidence, roots), *_evidence(seen))
     if roots:
         named = [_named(root) for root in roots if not root.prepared]
-        return confirmed(_lock_tree.summary(roots[0]), *evidence, advice=_advice(roots[0]), roots=named)
+        facts = (*map(_lock_tree.evidence, roots[:2]), *_facts(seen, WORK), *map(_lock_tree.evidence, roots[2:]))
+        return confirmed(_lock_tree.summary(roots[0]), *facts, advice=_advice(roots[0]), roots=named)
     tightest = max(_leaks.budgets(seen.connections), key=lambda budget: budget.percent)
     if tightest.percent >= limits.number("connections"):
         see = text("See row DB-01: who holds the connections")
-        return confirmed(_full(seen.connections, tightest), *evidence, advice=(see,), roots=[])
+        summary = _full(seen.connections, tightest)
+        return confirmed(summary, *_facts(seen, CONNECTIONS), advice=(see,), roots=[])
     wrong = _upkeep.trouble(seen.upkeep, dead=limits.number("dead_rows"), writes_left=limits.span("writes_left"))
     if wrong is not None:
-        return confirmed(wrong.summary, *evidence, advice=wrong.advice, roots=[])
+        return confirmed(wrong.summary, *_facts(seen, UPKEEP), advice=wrong.advice, roots=[])
     waits = seen.load.waits
     if max(_at_work.busy(waits), _at_work.locked(waits)) >= limits.number("at_work"):
-        return confirmed(_at_work.summary(waits), *evidence, advice=_ask(), roots=[])
+        return confirmed(_at_work.summary(waits), *_facts(seen, WORK), advice=_ask(), roots=[])
     if seen.upkeep.unread or waits.hidden:
         partly = text("Nobody waits for a lock and there are connections left, but not all could be looked at")
-        return unknown(partly, *evidence)
-    return ruled_out(text("Nobody waits for a lock, and there are connections left"), *evidence)
+        return unknown(partly, *_facts(seen, UPKEEP))
+    return ruled_out(text("Nobody waits for a lock, and there are connections left"), *_facts(seen, WORK))
 
 
 def may_be_ended(session: Session) -> bool:
@@ -110,7 +113,7 @@ def _advice(blocker: Blocker) -> tuple[Text, ...]:
     return (
         text(
             "The session {pid} is at work or not a client's: ask {application} before anybody ends it",
-            pid=session.pid,
+            pid=str(session.pid),
             application=_lock_tree.name(session),
         ),
     )
@@ -140,11 +143,15 @@ def _full(connections: Connections, tightest: _leaks.Budget) -> Text:
     )
 
 
-def _evidence(seen: Seen) -> Iterator[Evidence]:
-    yield _connections(seen.connections)
-    yield from _transactions(seen.sessions)
-    yield from _at_work.evidence(seen.load)
-    yield from _upkeep.evidence(seen.upkeep)
+def _facts(seen: Seen, first: str) -> tuple[Evidence, ...]:
+    """All that was seen, what explains the conclusion first: a report shows the first few."""
+    groups = {
+        WORK: tuple(_at_work.evidence(seen.load)),
+        TRANSACTIONS: tuple(_transactions(seen.sessions)),
+        CONNECTIONS: (_connections(seen.connections),),
+        UPKEEP: tuple(_upkeep.evidence(seen.upkeep)),
+    }
+    return (*groups.pop(first), *(found for group in groups.values() for found in group))
 
 
 def _connections(connections: Connections) -> Evidence:
@@ -163,8 +170,6 @@ def _connections(connections: Connections) -> Evidence:
 
 def _transactions(sessions: Iterable[Session]) -> Iterator[Evidence]:
     others = [s for s in sessions if not s.own]
-    active = sum(s.state == "active" for s in others)
-    yield fact(text("{sessions} are at work", sessions=_n(active)), ACTIVITY)
     idle = [s for s in others if s.state.startswith("idle in transaction") and s.transaction_age is not None]
     if idle:
         said = text(

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 #: The service level: records, and the name that their time is remembered by.
 LEVEL, OBJECT = 50_000, "tbae*"
-#: Fewer intervals say nothing about a spread.
-LEAST = 3
+#: Fewer intervals say nothing about a spread; what is longer ago says little about what comes.
+LEAST, RECENT = 3, timedelta(minutes=5)
 #: Student's t for an interval that holds the truth nine times of ten, by degrees of freedom.
 _T = {1: 6.31, 2: 2.92, 3: 2.35, 4: 2.13, 5: 2.02, 6: 1.94, 7: 1.90, 8: 1.86, 9: 1.83}
 
@@ -72,12 +72,12 @@ def estimate(remaining: int, finished: Sequence[int], every: timedelta) -> Estim
     )
 
 
-def recent(paces: Iterable[Pace], table: str, window: timedelta) -> tuple[int, ...]:
+def recent(paces: Iterable[Pace], table: str) -> tuple[int, ...]:
     """What was finished in each of the last intervals in which something stood ready, oldest first."""
     pace = next((pace for pace in paces if pace.table == table), None)
     if pace is None:
         return ()
-    count = round(window / pace.every)
+    count = round(RECENT / pace.every)
     newest = list(zip(pace.finished, pace.waiting, strict=True))[-count:]
     ready: list[int] = []
     for done, waiting in reversed(newest):

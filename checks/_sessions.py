@@ -25,7 +25,7 @@ def end(named: Mapping[str, Any], population: int | None = None) -> Step:
     """End one session; its open transaction is rolled back. It cannot be undone."""
     return Step(
         what=text(
-            "End session {pid} of {application}", pid=named["arguments"]["pid"], application=named["application"]
+            "End session {pid} of {application}", pid=str(named["arguments"]["pid"]), application=named["application"]
         ),
         target="database",
         operation="end_session",

@@ -171,7 +171,8 @@ def _vacuuming(found: Vacuuming) -> Iterator[Evidence]:
     yield fact(said, "pg_stat_all_tables", map(_debt, found.debts))
     for worker in found.workers:
         if worker.blocked_by:
-            blocked = text("The vacuum of {table} (pid {pid}) waits for a lock", table=worker.table, pid=worker.pid)
+            pid = str(worker.pid)
+            blocked = text("The vacuum of {table} (pid {pid}) waits for a lock", table=worker.table, pid=pid)
             yield fact(blocked, "pg_stat_progress_vacuum")
 
 

@@ -166,6 +166,18 @@ class TestRoots:
         evidence = _lock_tree.evidence(long)
         assert (len(evidence.sample), evidence.count) == (15, 51)
 
+    def test_those_that_want_the_same_are_one_line(self) -> None:
+        first, second = self.tree().behind
+        alike = tuple(
+            Waiter(session=session(pid, "active", MINUTE, application="d"), depth=1, wants="ShareLock t")
+            for pid in range(40, 70)
+        )
+        root = self.tree().session
+        tree = Blocker(session=root, waiting=32, longest_wait=MINUTE, relations=(), behind=(first, second, *alike))
+        assert _lock_tree.evidence(tree).sample[3:] == (
+            "└─ 30 × d [ShareLock t, 1 min] SELECT count(*) FROM tbmu006_inscripcion",
+        )
+
     def test_a_prepared_transaction_is_ended_by_a_person(self) -> None:
         nobody = session(
             0, "prepared", 2 * MINUTE, application="", backend_type="prepared transaction", transaction_age=DAY

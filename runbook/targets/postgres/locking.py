@@ -45,15 +45,10 @@ class Queue:
         ways = [self._depth(ahead, root, seen | {node}) for ahead in self.waits_for.get(node, ()) if ahead not in seen]
         return 1 + max((way for way in ways if way >= 0), default=-2)
 
-    def reached(self, root: Node) -> set[Node]:
-        """All that wait for it, directly or through others."""
-        reached: set[Node] = set()
-        ahead = [root]
-        while ahead:
-            new = set(self.blocks.get(ahead.pop(), ())) - reached - {root}
-            reached |= new
-            ahead.extend(new)
-        return reached
+    def likeness(self, node: Node) -> tuple[str, str, str]:
+        """What puts those that want the same for the same side by side."""
+        session = self.known[node]
+        return session.application, self.wants.get(session.pid, ""), session.query
 
 
 def blockers(reader: Line) -> tuple[Blocker, ...]:
@@ -121,7 +116,7 @@ def _blocker(root: Node, queue: Queue) -> Blocker:
 def _tree(node: Node, root: Node, queue: Queue, shown: set[Node]) -> Iterator[Waiter]:
     """Each one below the last of those that it stands behind, once, before those that wait for it."""
     depth = queue.depth(node, root)
-    for waiter in queue.blocks.get(node, ()):
+    for waiter in sorted(queue.blocks.get(node, ()), key=queue.likeness):
         if waiter in shown or queue.depth(waiter, root) != depth + 1:
             continue
         shown.add(waiter)

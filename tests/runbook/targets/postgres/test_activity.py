@@ -214,8 +214,8 @@ def test_the_tree_of_three_blockers(database: Database, postgres: PostgresServer
     assert (first.session.application, first.waiting) == ("raiz", 3)
     assert tree == [
         (1, "segunda", "RowExclusiveLock tbmu006_inscripcion"),
-        (2, "tercera", "ExclusiveLock advisory"),
         (2, "cuarta", "AccessExclusiveLock tbmu006_inscripcion"),
+        (2, "tercera", "ExclusiveLock advisory"),
     ]
     assert all(w.session.waiting is not None for w in first.behind)
     assert (second.session.application, [w.session.application for w in second.behind]) == ("aparte", ["de-aparte"])
