@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from runbook.errors import NotConfigured, ProbeError, ProbeFailure
+from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import Secret
 from runbook.settings.log_sources import Pods
 from runbook.targets.logs.docker import MOST, SHORTEST_LINE, stamped
@@ -111,7 +111,8 @@ def _inside(asked: Asked) -> Web:
     """The API as a pod finds it, as the pod's own account."""
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
-        raise NotConfigured(asked.target, f"{asked.setting} (k8s+https://server/… : this is no pod)")
+        said = text("this machine is no pod: name the server in {setting}, as in k8s+https://…", setting=asked.setting)
+        raise ProbeError(asked.target, ProbeFailure.ABSENT, said)
     named = f"[{host}]" if ":" in host else host
     identity = Identity(token=Secret(file=ACCOUNT / "token"), cafile=ACCOUNT / "ca.crt")
     return Web(asked.target, f"https://{named}:{port}", identity)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from runbook.errors import NotConfigured, ProbeError, ProbeFailure
+from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import LogAccess, Secret, Size
 from runbook.targets.logs.docker import Frames
 from tests.runbook.targets.logs.saying import SERVICE, line, logs, moment, stamp
@@ -189,5 +189,5 @@ class TestKubernetes:
 
     def test_outside_a_cluster_its_inside_is_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-        with pytest.raises(NotConfigured, match="this is no pod"):
+        with pytest.raises(ProbeError, match="is no pod"):
             logs("k8s://muses?selector=app=x").errors(SERVICE)
