@@ -111,7 +111,9 @@ def index_is_spare(database: Database) -> Finding:
     found = _index_standing.spare(database.stored_indexes())
     commands = [verbatim(f"{one.index.drop_command}  -- {one.index.build_command}") for one in found]
     said = text("Indexes that another one makes superfluous: {count}", count=len(found))
-    return confirmed(said, fact(said, "pg_index", (str(one.said) for one in found)), advice=commands)
+    return confirmed(
+        said, fact(said, "pg_index", (f"{one.index.name} → {one.kept.name}" for one in found)), advice=commands
+    )
 
 
 @row(

@@ -15,9 +15,9 @@ from runbook.errors import ProbeError, ProbeFailure
 from runbook.model import Effect, Step
 from runbook.probes import Readings, reading_through
 from runbook.redact import masked
+from runbook.targets.postgres.candidates import Candidate
 from runbook.targets.postgres.database import Database
 from runbook.targets.postgres.structs import Statement
-from runbook.targets.postgres.candidates import Candidate
 from runbook.text import verbatim
 from tests.runbook.targets.conftest import MakeDatabase
 from tests.runbook.targets.servers_postgres import Connection, PostgresServer
