@@ -22,6 +22,18 @@ MOST = 10_000
 _BYTES = 1024
 _FRAMED = 4
 #: Where agents write who logged.
+#: What is asked for of a document: agents put kilobytes of their own beside it.
+_FIELDS = (
+    "message",
+    "msg",
+    "timestamp",
+    "level",
+    "severity",
+    "log.level",
+    "error_details",
+    "exception",
+    "error.message",
+)
 _REPLICAS = ("kubernetes.pod.name", "container.name", "host.name", "host.hostname", "agent.hostname", "host")
 
 
@@ -71,6 +83,7 @@ def _search(source: Elastic, asked: Asked, most: int) -> dict[str, Any]:
     wanted = [{"range": {source.time: span}}, {"query_string": {"query": source.query}}]
     return {
         "size": most,
+        "_source": [source.time, *_FIELDS, *_REPLICAS, *asked.settings.correlate],
         "sort": [{source.time: {"order": "desc", "unmapped_type": "date"}}],
         "query": {"bool": {"filter": wanted}},
         "track_total_hits": False,

@@ -154,6 +154,7 @@ class TestElastic:
         assert (asked.method, asked.path) == ("POST", "/muses-*/_search")
         assert asked.headers["Authorization"] == "Basic " + base64.b64encode(b"lector:clave-de-prueba").decode()
         assert asked.body["sort"][0]["@timestamp"]["order"] == "desc"
+        assert {"@timestamp", "message", "log.level", "host.name", "id_subsistema"} <= set(asked.body["_source"])
         span, query = asked.body["query"]["bool"]["filter"]
         assert span["range"]["@timestamp"].keys() == {"gte", "lte", "format"}
         assert query == {"query_string": {"query": "service.name:procesamiento"}}
