@@ -39,7 +39,7 @@ s fstab; cat /etc/fstab
 """
 _UNITS = """
 if test -d /run/systemd/system; then
-s systemd; systemctl is-system-running
+s systemd
 s failed; t systemctl list-units --state=failed --plain --no-legend --no-pager --full
 s units; set -- {units}
 if test $# -gt 0; then shown=$(t systemctl show --no-pager --property={properties} -- "$@"); printf '%s\\n' "$shown"
@@ -66,11 +66,11 @@ for j in /var/log/journal/*/system.journal /run/log/journal/*/system.journal; do
     echo "rc $?"
     s kills; {{ t journalctl -q --no-pager -o short-unix --since -{kills}s _TRANSPORT=kernel; echo "rc $?"; }} |
       grep -E 'Killed process|^rc ' | tail -n 50
-    break
+    read=yes; break
   fi
 done
 fi
-s ring; {{ dmesg; echo "rc $?"; }} | grep -E 'Killed process|^rc ' | tail -n 50
+test "$read" || {{ s ring; {{ dmesg; echo "rc $?"; }} | grep -E 'Killed process|^rc ' | tail -n 50; }}
 """
 _FILES = """
 s certificates; for f in {files}; do echo "file $f"
