@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from checks import indexes
+from runbook.model import Proof, State
 from runbook.targets.postgres import timing
 from runbook.targets.postgres.candidates import Candidate, Where
 from runbook.targets.postgres.database import Database
 from runbook.targets.postgres.selection import Load, Priced, chosen
 from runbook.targets.postgres.structs import IndexProposal
+from tests.checks.fakes import diagnosed, judged
 from tests.runbook.targets.conftest import MakeDatabase
 from tests.runbook.targets.servers_postgres import PostgresServer
 
@@ -184,3 +187,21 @@ def test_a_partial_index_does_not_stand_for_a_whole_one() -> None:
 def test_the_words_of_a_predicate(where: Where, words: str) -> None:
     shown: Any = where.words()
     assert shown.as_string(None) == words
+
+
+def test_the_rows_on_a_real_server(target: Database) -> None:
+    """INDEX-01 finds the foreign key that the purge needs, proves it, builds it, and is then content."""
+    assert judged(indexes.check_foreign_keys_have_an_index, database=target).state is State.WARNING
+    findings = diagnosed(indexes.check_foreign_keys_have_an_index, database=target)
+    assert findings["foreign_key_lacks_its_index"].proof is Proof.CONFIRMED
+    (step,) = indexes.build_what_is_missing(findings)
+    assert step.arguments["table"] == "tbae010_error"
+    assert step.undo is not None
+    target.perform(step)
+    try:
+        assert judged(indexes.check_foreign_keys_have_an_index, database=target).state is State.OK
+        for check in (indexes.check_no_index_is_invalid, indexes.check_no_index_is_duplicate):
+            assert judged(check, database=target).state is State.OK
+        assert judged(indexes.check_no_index_is_unused, database=target).state is State.SKIPPED
+    finally:
+        target.perform(step.undo)
