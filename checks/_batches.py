@@ -64,13 +64,14 @@ def look(database: Database, history: History, limits: Limits) -> Seen:
 
 def very_large(seen: Seen, limits: Limits) -> Finding:
     """Whether one lot of a subsystem is larger than it usually sends, and fills what waits in its table."""
-    evidence = _evidence(seen)
     if not seen.batches:
-        return ruled_out(text("No record waits"), *evidence)
-    largest = _large(seen.batches, limits.number("large_lot"))
+        return ruled_out(text("No record waits"), *_evidence(seen))
+    least = limits.number("large_lot")
+    largest = _large(seen.batches, least)
     if largest is None:
-        return ruled_out(text("No subsystem's lot stands out among what waits"), *evidence)
-    finished = _pace.recent(seen.paces, largest.table)
+        return ruled_out(text("No subsystem's lot stands out among what waits"), *_evidence(seen))
+    evidence = (_waiting(seen.batches), *_slower(seen), *seen.notes)
+    finished = _pace.recent(seen.paces, largest.table, least)
     if seen.rate <= 0 or (len(finished) >= _pace.LEAST and not any(finished)):
         stands = text("Nothing is finished at all: the size of a lot does not explain that")
         return ruled_out(stands, *evidence)
@@ -163,7 +164,7 @@ def _interval(estimate: _pace.Estimate | None, now: datetime) -> Text:
 
 def _compared(lots: Iterable[Lot], batch: Batch, times: float | None) -> Iterator[Evidence]:
     own = [lot for lot in lots if lot.table == batch.table and lot.subsystem_id == batch.subsystem_id]
-    lines = (f"{lot.day}: {lot.records}" for lot in reversed(own))
+    lines = (f"{lot.day}: {lot.records}" for lot in reversed(own) if lot.records >= SMALLEST)
     if times is None:
         few = text("Too few earlier lots are known to say what is usual (it takes {fewest})", fewest=FEWEST)
         yield fact(few, "tbae009_respuesta", lines)
@@ -181,7 +182,7 @@ def _evidence(seen: Seen) -> tuple[Evidence, ...]:
             rate=per_second(seen.rate),
             done_at=datetime.now(UTC) + timedelta(seconds=waiting / seen.rate),
         )
-    return (fact(pace, "tbae009_respuesta"), _waiting(seen.batches), *_slower(seen), *seen.notes)
+    return (fact(pace, "tbae009_respuesta"), _waiting(seen.batches))
 
 
 def _slower(seen: Seen) -> Iterator[Evidence]:

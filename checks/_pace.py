@@ -72,19 +72,14 @@ def estimate(remaining: int, finished: Sequence[int], every: timedelta) -> Estim
     )
 
 
-def recent(paces: Iterable[Pace], table: str) -> tuple[int, ...]:
-    """What was finished in each of the last intervals in which something stood ready, oldest first."""
+def recent(paces: Iterable[Pace], table: str, least: float) -> tuple[int, ...]:
+    """What was finished in each of the last intervals since at least so many stand ready, oldest first."""
     pace = next((pace for pace in paces if pace.table == table), None)
     if pace is None:
         return ()
-    count = round(RECENT / pace.every)
-    newest = list(zip(pace.finished, pace.waiting, strict=True))[-count:]
-    ready: list[int] = []
-    for done, waiting in reversed(newest):
-        if not waiting:
-            break
-        ready.append(done)
-    return tuple(reversed(ready))
+    newest = zip(reversed(pace.finished), reversed(pace.waiting), strict=True)
+    ready = itertools.takewhile(lambda state: state[1] >= least, itertools.islice(newest, round(RECENT / pace.every)))
+    return tuple(done for done, _ in ready)[::-1]
 
 
 def demand(paces: Sequence[Pace], least: float) -> Demand:

@@ -88,6 +88,13 @@ class TestLot:
         assert early.at < datetime.fromisoformat(found.data["done_at"]) < late.at  # type: ignore[union-attr]
         assert "nine times of ten" in str(told)
 
+    def test_what_was_before_the_lot_is_left_out(self) -> None:
+        """Everything stood still behind a lock, then went on; the lot came after that."""
+        still = pace(*(0,) * 20, *STEADY[:5], waiting=30_000)
+        waiting = (*(400,) * 20, *still.waiting[20:])
+        mixed = type(still)(table=TABLE, every=EVERY, finished=still.finished, waiting=waiting, unfinished=30_000)
+        assert "300/s are finished" in str(finding(pace=(mixed,)).summary).replace(" 1/s", "/s")
+
     def test_a_lot_that_has_only_just_begun_has_none(self) -> None:
         assert "too early" in str(finding(pace=(pace(0, 3_000, waiting=30_000),)).evidence[0].statement)
 
