@@ -97,7 +97,9 @@ def _compared(theirs: Path, ours: Path) -> str:
     if first[0] == first[1] and all(_alike(badger[name], mine[name]) for name in first[0]):
         return "the same, in the same order, with the same calls and total times"
     missing = [name for name in first[0] if name not in first[1]]
-    different = [f"{name}: {badger[name]} / {mine.get(name)}" for name in first[0] if not _alike(badger[name], mine.get(name))]
+    different = [
+        f"{name}: {badger[name]} / {mine.get(name)}" for name in first[0] if not _alike(badger[name], mine.get(name))
+    ]
     return f"DIFFERENT: {missing} {different}"
 
 

@@ -41,12 +41,16 @@ def shapes(chance: random.Random) -> list[str]:
     for table, column, other in itertools.product(TABLES, COLUMNS[:6], COLUMNS[6:9]):
         kind = chance.randrange(6)
         if kind == 0:
-            made.append(f"SELECT {WIDE} FROM muses_dev.{table} r WHERE r.{column} = {{s}} ORDER BY r.{other} LIMIT {{i}}")
+            made.append(
+                f"SELECT {WIDE} FROM muses_dev.{table} r WHERE r.{column} = {{s}} ORDER BY r.{other} LIMIT {{i}}"
+            )
         elif kind == 1:
             made.append(f"UPDATE muses_dev.{table} SET {other} = {{t}}, activo = {{s}} WHERE {column} = {{s}}")
         elif kind == 2:
             names = ", ".join(COLUMNS[:8])
-            made.append(f"INSERT INTO {table} ({names}) VALUES ({{s}}, {{s}}, {{s}}, {{i}}, {{s}}, {{s}}, {{t}}, {{t}})")
+            made.append(
+                f"INSERT INTO {table} ({names}) VALUES ({{s}}, {{s}}, {{s}}, {{i}}, {{s}}, {{s}}, {{t}}, {{t}})"
+            )
         elif kind == 3:
             made.append(
                 f"SELECT count(*), r.{other}\n  FROM {table} r\n  JOIN tbae009_respuesta a ON a.uuid = r.uuid\n"
@@ -55,7 +59,9 @@ def shapes(chance: random.Random) -> list[str]:
         elif kind == 4:
             made.append(f'SELECT "r"."{column}", "r"."{other}" FROM "{table}" "r" WHERE "r"."id_subsistema" = {{i}}')
         else:
-            made.append(f"SELECT {column} FROM {table} WHERE {other} >= {{t}} AND id_subsistema IN ({{i}}, {{i}}, {{i}})")
+            made.append(
+                f"SELECT {column} FROM {table} WHERE {other} >= {{t}} AND id_subsistema IN ({{i}}, {{i}}, {{i}})"
+            )
     return made
 
 
@@ -97,7 +103,9 @@ def _value(kind: str, chance: random.Random) -> str:
 
 def _trouble(pid: int, draw: float, statement: str, chance: random.Random) -> Iterator[Record]:
     if draw < 0.96:
-        yield Record(pid, "ERROR", 'duplicate key value violates unique constraint "pk"', "23505", "Key exists.", statement)
+        yield Record(
+            pid, "ERROR", 'duplicate key value violates unique constraint "pk"', "23505", "Key exists.", statement
+        )
     elif draw < 0.97:
         path = f"base/pgsql_tmp/pgsql_tmp{pid}.{chance.randrange(99)}"
         yield Record(pid, "LOG", f'temporary file: path "{path}", size {chance.randrange(10**8)}', statement=statement)
@@ -109,7 +117,9 @@ def _trouble(pid: int, draw: float, statement: str, chance: random.Random) -> It
         told = f'automatic vacuum of table "{table}": index scans: 1\nsystem usage: CPU: user: 0.10 s, elapsed: 1.25 s'
         yield Record(pid, "LOG", told)
     elif draw < 0.981:
-        told = "checkpoint complete: wrote 812 buffers (5.0%); 0 WAL file(s) added; write=26.1 s, sync=0.1 s, total=26.3 s"
+        told = (
+            "checkpoint complete: wrote 812 buffers (5.0%); 0 WAL file(s) added; write=26.1 s, sync=0.1 s, total=26.3 s"
+        )
         yield Record(pid, "LOG", told)
     else:
         yield Record(pid, "LOG", "connection authorized: user=muses_app database=sep_muses application_name=servicio")
@@ -145,7 +155,8 @@ def _csv(number: int, stamp: str, record: Record) -> str:
     fields = (
         stamp, '"muses_app"', '"sep_muses"', record.pid, '"10.20.30.40:51234"', session, number % 1000, '"SELECT"',
         f"2026-11-20 05:00:00 {_ZONE}", f"3/{number}", 0, record.level, record.state, _quoted(record.message),
-        _quoted(record.detail), "", "", "", "", _quoted(record.statement), "", "", '"servicio"', '"client backend"', "", 0,
+        _quoted(record.detail), "", "", "", "", _quoted(record.statement), "", "", '"servicio"', '"client backend"', "",
+        0,
     )  # fmt: skip
     return ",".join(map(str, fields)) + "\n"
 

@@ -10,7 +10,7 @@ import click
 from runbook.commands import slow_queries_pages as pages
 from runbook.commands.options import as_json, of_language
 from runbook.errors import ProbeError, ProbeFailure, SettingsError
-from runbook.targets.slow_log.forms import Bounds
+from runbook.targets.slow_log.form import Bounds
 from runbook.targets.slow_log.reading import UnknownForm, UnreadableLog, tallied
 from runbook.targets.slow_log.sources import Source, sources
 from runbook.targets.slow_log.telling import told
@@ -47,7 +47,9 @@ class Moment(click.ParamType[str]):
 @click.option("--since", type=Moment(), metavar="TIME", help=_("From this time on, by the log's clock"))
 @click.option("--until", type=Moment(), metavar="TIME", help=_("Until this time, by the log's clock"))
 @click.option("--prefix", metavar="FORMAT", help=_("The server's log_line_prefix (default: guessed)"))
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, metavar="N", help=_("Readers at once"))
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), default=2, show_default=True, metavar="N", help=_("Readers at once")
+)
 @click.option("--ssh-config", type=click.Path(path_type=Path), metavar="FILE", help=_("ssh's configuration for ssh://"))
 @of_language
 @as_json

@@ -110,7 +110,9 @@ def _facts(each: SlowStatement) -> Iterator[str]:
     if each.preparing:
         yield told(text("parse and bind: {spent} ms", spent=_milliseconds(each.preparing)))
     if each.waits or each.waited:
-        yield told(text("waited for locks {count} times, {spent} ms", count=each.waits, spent=_milliseconds(each.waited)))
+        yield told(
+            text("waited for locks {count} times, {spent} ms", count=each.waits, spent=_milliseconds(each.waited))
+        )
     if each.temp_files:
         megabytes = round(each.temp_bytes / 1e6, 1)
         yield told(text("temporary files: {count}, {megabytes} MB", count=each.temp_files, megabytes=megabytes))
@@ -165,9 +167,7 @@ def _spelled(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         fields = {name: getattr(value, name) for name in value.__struct_fields__}
         spans = {name: span for name, span in fields.items() if isinstance(span, timedelta)}
-        return {
-            f"{name}_ms" if name in spans else name: _spelled(inner) for name, inner in fields.items()
-        }
+        return {f"{name}_ms" if name in spans else name: _spelled(inner) for name, inner in fields.items()}
     if isinstance(value, timedelta):
         return round(value / timedelta(milliseconds=1), 3)
     return [_spelled(inner) for inner in value] if isinstance(value, tuple) else value

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,15 @@ STAMP = "2026-11-20 10:00:0{second}.123 CST"
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[Path]:
+def log(tmp_path: Path) -> Path:
     path = tmp_path / "postgresql.log"
     lines = (
-        f"{STAMP.format(second=n)} [{n}] LOG:  duration: {n}.5 ms  statement: SELECT * FROM tbae00{n} WHERE curp = 'XEXX{n}'\n"
+        f"{STAMP.format(second=n)} [{n}] LOG:  duration: {n}.5 ms  statement: "
+        f"SELECT * FROM tbae00{n} WHERE curp = 'XEXX{n}'\n"
         for n in range(1, 6)
     )
     path.write_text("".join(lines))
-    yield path
+    return path
 
 
 def run(*arguments: str, folder: Path, said: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -41,8 +41,12 @@ def test_a_table_in_spanish_and_json(log: Path, tmp_path: Path) -> None:
     assert "SELECT * FROM tbae005 WHERE curp = ‹curp›" in done.stdout
     assert "tbae001" not in done.stdout
     assert "XEXX" not in done.stdout
-    found = json.loads(run("-", "--json", "--since", "2026-11-20 10:00:02", folder=tmp_path, said=log.read_text()).stdout)
-    assert [s["query"] for s in found["statements"]] == [f"SELECT * FROM tbae00{n} WHERE curp = $1" for n in (5, 4, 3, 2)]
+    found = json.loads(
+        run("-", "--json", "--since", "2026-11-20 10:00:02", folder=tmp_path, said=log.read_text()).stdout
+    )
+    assert [s["query"] for s in found["statements"]] == [
+        f"SELECT * FROM tbae00{n} WHERE curp = $1" for n in (5, 4, 3, 2)
+    ]
     assert found["statements"][0]["total_ms"] == 5.5
 
 
@@ -58,7 +62,11 @@ def test_what_is_wrong_has_its_exit_code(log: Path, tmp_path: Path) -> None:
 
 def test_interrupted_it_leaves_nothing_behind(tmp_path: Path) -> None:
     held = subprocess.Popen(
-        [*COMMAND, "-"], cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*COMMAND, "-"],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert held.stdin is not None
     assert held.stdout is not None

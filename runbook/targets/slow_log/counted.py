@@ -15,7 +15,8 @@ class Shape:
     """The statements of one shape. Times are in milliseconds; ``worst`` is the slowest statement as it was logged."""
 
     __slots__ = (
-        "_count", "_total", "failures", "folded", "longest", "preparing", "temp_bytes", "temp_files", "text", "times", "waited", "waits", "worst",
+        "_count", "_total", "failures", "folded", "longest", "preparing", "temp_bytes", "temp_files", "text", "times",
+        "waited", "waits", "worst",
     )  # fmt: skip
 
     def __init__(self, text: str) -> None:

@@ -7,7 +7,9 @@ from typing import BinaryIO
 
 import msgspec
 
-from runbook.targets.slow_log.forms import Bounds, Csv, Form, form_of
+from runbook.targets.slow_log.csv_form import Csv
+from runbook.targets.slow_log.form import Bounds, Form
+from runbook.targets.slow_log.forms import form_of
 from runbook.targets.slow_log.sources import Source
 from runbook.targets.slow_log.tally import Tally
 

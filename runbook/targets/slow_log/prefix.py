@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-#: What the world uses (``%t`` for ``%m`` is understood): the server's default, its distributions', those that log analysers and clouds recommend.
+#: What the world uses (``%t`` for ``%m`` is understood): the server's default, its distributions', those that log
+#: analysers and clouds recommend.
 COMMON = (
     "%m [%p] ",
     "%m [%p] %q%u@%d ",
@@ -51,8 +52,8 @@ _AFTER = (
 )
 #: A timed statement whose record ends with its line, else any line, in text of many lines.
 _SCANNED = (
-    r"[^\s:]+:  )(?<=LOG:  )[^\s:]+: (?P<ms>\d+[.,]\d+) ms(?:  (?P<what>[^\s:]+)(?:(?<=parse): [^\s:]*(?=: )|[^:\n]*):[ \x01]"
-    r"(?P<said>[^\n]*))?(?:\n(?=%s)|\Z)|(?P<line>[^\n]*)(?:\n|\Z)"
+    r"[^\s:]+:  )(?<=LOG:  )[^\s:]+: (?P<ms>\d+[.,]\d+) ms(?:  (?P<what>[^\s:]+)"
+    r"(?:(?<=parse): [^\s:]*(?=: )|[^:\n]*):[ \x01](?P<said>[^\n]*))?(?:\n(?=%s)|\Z)|(?P<line>[^\n]*)(?:\n|\Z)"
 )
 _LOOKED_AT = 400
 _ENOUGH = 0.6
@@ -104,4 +105,3 @@ def _escape(letter: str, pad: str | None, seen: set[str]) -> str:
         made = made.replace(f"(?P<{name[1]}>", "(?:", 1)
     seen |= {name[1]} if name else set()
     return rf" *{made} *" if pad else made
-

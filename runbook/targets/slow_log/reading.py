@@ -9,7 +9,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from runbook.targets.slow_log.forms import Bounds, UnknownPrefix
+from runbook.targets.slow_log.form import Bounds
+from runbook.targets.slow_log.forms import UnknownPrefix
 from runbook.targets.slow_log.parts import Piece, read, shared
 from runbook.targets.slow_log.sources import Source
 from runbook.targets.slow_log.tally import Tally, counted
@@ -99,7 +100,7 @@ def _awaited(readers: list[_Reader], done: Any, note: Callable[[int], None]) -> 
     while open_ones:
         for answer in wait(open_ones, _MOMENT):
             answers[answer] = _received(answer)  # type: ignore[index, arg-type]
-            open_ones.discard(answer)  # type: ignore[arg-type]
+            open_ones.discard(answer)
         so_far = sum(done)
         note(so_far - told)
         told = so_far
@@ -117,7 +118,9 @@ def _received(answer: Connection) -> Tally:
     raise UnreadableLog(*words) if kind == "unreadable" else UnknownForm(*words)
 
 
-def _read_apart(answer: Connection, lot: list[Piece], prefix: str | None, bounds: Bounds, done: Any, number: int) -> None:
+def _read_apart(
+    answer: Connection, lot: list[Piece], prefix: str | None, bounds: Bounds, done: Any, number: int
+) -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_DFL)
 

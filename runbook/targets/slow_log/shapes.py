@@ -25,7 +25,7 @@ _MOST = 40_000  # keys held, of some hundred bytes each
 _LONGEST = 20_000  # characters of a key that is held
 
 Key = TypeVar("Key", str, bytes)
-Known = tuple["Callable[[str], Any] | None", dict[Any, Shape]]
+Known = tuple["Callable[[bytes], Any] | None", dict[Any, Shape]]
 
 
 class Shapes(dict[str, Shape]):

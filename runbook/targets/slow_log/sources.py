@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -63,11 +63,9 @@ class Source(msgspec.Struct, frozen=True):
     def _of_host(self) -> Iterator[BinaryIO]:
         command = [*ssh(self.host, self.ssh_config), f"cat -- {shlex.quote(self.path)}"]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        stdout, stderr = process.stdout, process.stderr
-        assert stdout is not None
-        assert stderr is not None
+        stdout, stderr = cast(BinaryIO, process.stdout), cast(BinaryIO, process.stderr)
         try:
-            yield stdout  # type: ignore[misc]
+            yield stdout
             if process.wait(10):
                 raise OSError(errno.EIO, stderr.read().decode(errors="replace").strip()[-300:] or "ssh failed")
         finally:
@@ -106,8 +104,10 @@ def ssh(host: str, ssh_config: str = "") -> list[str]:
 def _of_host(name: str, ssh_config: str) -> list[Source]:
     address = urlsplit(name)
     host, pattern = address.netloc, unquote(address.path)
-    quoted = "".join(part if n % 2 else shlex.quote(part) if part else "" for n, part in enumerate(_PATTERN.split(pattern)))
-    script = f"for f in {quoted}; do if [ -r \"$f\" ]; then wc -c < \"$f\"; printf '%s\\n' \"$f\"; fi; done"
+    quoted = "".join(
+        part if n % 2 else shlex.quote(part) if part else "" for n, part in enumerate(_PATTERN.split(pattern))
+    )
+    script = f'for f in {quoted}; do if [ -r "$f" ]; then wc -c < "$f"; printf \'%s\\n\' "$f"; fi; done'
     command = [*ssh(host, ssh_config), script]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
     if done.returncode:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from runbook.targets.logs.files import Tail
 from runbook.targets.logs.times import Clock
 from runbook.targets.slow_log.findings import SlowStatement
-from runbook.targets.slow_log.forms import Bounds, UnknownPrefix, form_of
+from runbook.targets.slow_log.form import Bounds
+from runbook.targets.slow_log.forms import UnknownPrefix, form_of
 from runbook.targets.slow_log.tally import Tally, counted
 from runbook.targets.slow_log.telling import told
 

@@ -27,7 +27,6 @@ _ATTACHED = frozenset(
 _STATEMENT = frozenset(("STATEMENT", "SENTENCIA"))
 
 
-
 Session = str | int  #: a process id or a session's name, as the form gives it
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from runbook.targets.slow_log.findings import SlowLog
-from runbook.targets.slow_log.forms import Bounds, UnknownPrefix, form_of
+from runbook.targets.slow_log.form import Bounds
+from runbook.targets.slow_log.forms import UnknownPrefix, form_of
 from runbook.targets.slow_log.prefix import COMMON
 from runbook.targets.slow_log.reading import tallied
 from runbook.targets.slow_log.sources import Source, sources
@@ -21,26 +22,35 @@ STAMP = "2026-11-20 10:00:00.123 CST"
 Record = tuple[str, str, str, str]  # level, message, detail, statement
 
 #: A session's statement, what it names the server's session, and what surrounds it.
+SELECT = "SELECT * FROM tbae001_inscripcion WHERE curp_actual = "
+UPDATE = "UPDATE tbae002_bajas SET tipo_baja = "
+VACUUM = "vacuum automático de la tabla «s.m.tbae001»: recorridos de índice: 1\nCPU: transcurrido: 1.50 s"
+PLAN = "Query Text: SELECT explicada FROM tbmu002_persona WHERE curp = 'k'\nSeq Scan on p  (cost=0.00..1.01)"
 RECORDS: tuple[Record, ...] = (
-    ("LOG", "duration: 10.000 ms  statement: SELECT * FROM tbae001_inscripcion\n WHERE curp_actual = 'a\n\nb' -- x", "", ""),
-    ("LOG", "duration: 30.000 ms  statement: SELECT * FROM tbae001_inscripcion WHERE curp_actual = 'it''s'", "", ""),
-    ("LOG", "duration: 20.000 ms  execute S_1/C_2: SELECT * FROM tbae001_inscripcion WHERE curp_actual = $1", "p: $1 = 'q'", ""),
-    ("LOG", "duration: 5.000 ms  bind S_1/C_2: SELECT * FROM tbae001_inscripcion WHERE curp_actual = $1", "", ""),
-    ("LOG", "duration: 2.000 ms  parse S_1: SELECT * FROM tbae001_inscripcion WHERE curp_actual = $1", "", ""),
+    ("LOG", "duration: 10.000 ms  statement: " + SELECT.replace(" WHERE", "\n WHERE") + "'a\n\nb' -- x", "", ""),
+    ("LOG", f"duration: 30.000 ms  statement: {SELECT}'it''s'", "", ""),
+    ("LOG", f"duration: 20.000 ms  execute S_1/C_2: {SELECT}$1", "parameters: $1 = 'q'", ""),
+    ("LOG", f"duration: 5.000 ms  bind S_1/C_2: {SELECT}$1", "", ""),
+    ("LOG", f"duration: 2.000 ms  parse S_1: {SELECT}$1", "", ""),
     ("LOG", 'duración: 7.500 ms  sentencia: SELECT "x: y" FROM tbmu006_inscripcion WHERE id = 5', "", ""),
-    ("LOG", "statement: UPDATE tbae002_bajas SET tipo_baja = 'x'", "", ""),
+    ("LOG", f"statement: {UPDATE}'x'", "", ""),
     ("LOG", "duration: 4.000 ms", "", ""),
-    ("ERROR", "deadlock detected", "Process 1 waits", "UPDATE tbae002_bajas SET tipo_baja = 'y'"),
-    ("ERROR", 'error "LOG:  duration: 999.0 ms  statement: SELECT falso', "", "SELECT 'duration: 9.0 ms  statement: no'"),
-    ("LOG", "process 7 still waiting for ShareLock on transaction 9 after 1000.1 ms", "", "UPDATE tbae002_bajas SET tipo_baja = 'z'"),
-    ("LOG", "process 7 acquired ShareLock on transaction 9 after 2500.5 ms", "", "UPDATE tbae002_bajas SET tipo_baja = 'z'"),
-    ("LOG", 'temporary file: path "base/pgsql_tmp/pgsql_tmp1.0", size 4096', "", "SELECT * FROM tbae001_inscripcion WHERE curp_actual = 'w'"),
-    ("LOG", 'vacuum automático de la tabla «s.m.tbae001»: recorridos de índice: 1\nCPU: usuario: 0.1 s, transcurrido: 1.50 s', "", ""),
-    ("LOG", "checkpoint complete: wrote 12 buffers (0.1%); write=1.0 s, sync=0.1 s, total=1.250 s; sync files=3", "", ""),
+    ("ERROR", "deadlock detected", "Process 1 waits", f"{UPDATE}'y'"),
+    (
+        "ERROR",
+        'near "LOG:  duration: 999.0 ms  statement: SELECT falso',
+        "",
+        "SELECT 'duration: 9.0 ms  statement: no'",
+    ),
+    ("LOG", "process 7 still waiting for ShareLock on transaction 9 after 1000.1 ms", "", f"{UPDATE}'z'"),
+    ("LOG", "process 7 acquired ShareLock on transaction 9 after 2500.5 ms", "", f"{UPDATE}'z'"),
+    ("LOG", 'temporary file: path "base/pgsql_tmp/pgsql_tmp1.0", size 4096', "", f"{SELECT}'w'"),
+    ("LOG", VACUUM, "", ""),
+    ("LOG", "checkpoint complete: wrote 12 buffers (0.1%); write=1.0 s, sync=0.1 s, total=1.250 s; sync=3", "", ""),
     ("LOG", "checkpoints are occurring too frequently (9 seconds apart)", "", ""),
     ("ERROR", "canceling statement due to statement timeout", "", "SELECT pg_sleep(9)"),
-    ("LOG", "duration: 50.000 ms  plan:\nQuery Text: SELECT explicada FROM tbmu002_persona WHERE curp = 'k'\nSeq Scan on p  (cost=0.00..1.01)", "", ""),
-)  # fmt: skip
+    ("LOG", f"duration: 50.000 ms  plan:\n{PLAN}", "", ""),
+)
 
 
 def stderr(records: tuple[Record, ...] = RECORDS, prefix: str = "{stamp} [{pid}] muses_app@sep_muses ") -> bytes:
@@ -96,7 +106,9 @@ def found(request: pytest.FixtureRequest, tmp_path: Path) -> SlowLog:
 
 
 def test_statements_are_counted_by_shape_whatever_the_form(found: SlowLog) -> None:
-    shapes = {s.query: (s.count, s.total.total_seconds() * 1000, s.preparing.total_seconds() * 1000) for s in found.statements}
+    shapes = {
+        s.query: (s.count, s.total.total_seconds() * 1000, s.preparing.total_seconds() * 1000) for s in found.statements
+    }
     assert shapes == {
         "SELECT * FROM tbae001_inscripcion WHERE curp_actual = $1": (3, 60.0, 7.0),
         "SELECT explicada FROM tbmu002_persona WHERE curp = $1": (1, 50.0, 0.0),
@@ -154,7 +166,8 @@ def test_a_torn_csv_record_costs_only_itself(tmp_path: Path) -> None:
 
 
 def test_a_csv_literal_that_looks_like_a_record_is_one_literal(tmp_path: Path) -> None:
-    forged = f'duration: 1.0 ms  statement: SELECT \'\n{STAMP},"u","d",7,"h",6.7,1,"SELECT",,,0,LOG,0,"duration: 9.0 ms  x: y"\n\''
+    record = f'{STAMP},"u","d",7,"h",6.7,1,"SELECT",,,0,LOG,0,"duration: 9.0 ms  x: y"'
+    forged = f"duration: 1.0 ms  statement: SELECT '\n{record}\n'"
     found = read(tmp_path / "log", csvlog((("LOG", forged, "", ""),)))
     assert [(s.query, s.count) for s in found.statements] == [("SELECT $1", 1)]
 
@@ -189,7 +202,9 @@ def test_nothing_is_no_record(data: bytes, tmp_path: Path) -> None:
 
 
 def test_text_of_any_encoding_is_read(tmp_path: Path) -> None:
-    latin = stderr((("LOG", "duración: 8.0 ms  sentencia: SELECT año FROM tbae001", "", ""),)).decode().encode("latin-1")
+    latin = (
+        stderr((("LOG", "duración: 8.0 ms  sentencia: SELECT año FROM tbae001", "", ""),)).decode().encode("latin-1")
+    )
     found = read(tmp_path / "log", latin)
     assert [s.query for s in found.statements] == ["SELECT año FROM tbae001"]
 

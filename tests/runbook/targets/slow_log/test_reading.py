@@ -9,7 +9,7 @@ import pytest
 
 from runbook.targets.slow_log import parts, reading
 from runbook.targets.slow_log.findings import SlowLog
-from runbook.targets.slow_log.forms import Bounds
+from runbook.targets.slow_log.form import Bounds
 from runbook.targets.slow_log.reading import UnknownForm, UnreadableLog, tallied
 from runbook.targets.slow_log.sources import Source, sources
 from runbook.targets.slow_log.telling import told

@@ -1,4 +1,4 @@
-"""The logs that a real server writes in its three forms: read here, compressed, through SSH, and by the checks' probe."""
+"""The logs that a real server writes in its three forms: read here, compressed, through SSH, and by the probe."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     try:
         until(lambda: connects(place), patience=20)
         work(place)
-        until(lambda: all(b"statement canary" in (place.logs / name).read_bytes() for name in FORMS.values()), patience=10)
+        until(
+            lambda: all(b"statement canary" in (place.logs / name).read_bytes() for name in FORMS.values()), patience=10
+        )
         yield place
     finally:
         process.send_signal(2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runbook.targets.slow_log import grammar
 from runbook.targets.slow_log.counted import Shape
-from runbook.targets.slow_log.forms import Bounds
+from runbook.targets.slow_log.form import Bounds
 from runbook.targets.slow_log.reading import tallied
 from runbook.targets.slow_log.shapes import Shapes
 from runbook.targets.slow_log.sources import sources
@@ -19,9 +19,10 @@ from runbook.targets.sql_text import masked_literals, normalised
 
 PIECES = st.sampled_from(
     (
-        "SELECT ", "tbae001_x", "tbae002_x", "t1.c2", " = ", "'a'", "'it''s 5'", "''", "E'a\\'b 1'", "e'", "$$q'1$$", "$t$ ' $t$",
-        "$1", "$22", "12", "1.5", "1e5", "0x1F", " -5", "(1, 2, 3)", " IN ", '"weird 5 n"', '"weird 6 n"', "\"q'x\"", '"a""b"',
-        "-- c 'x 1\n", "/* it's 7 */", ", ", "\n", "\t", ";", "año1", "x'1f'", "U&'d1'", "N'1'", "a'b'1", "[1]", "::int4", "5",
+        "SELECT ", "tbae001_x", "tbae002_x", "t1.c2", " = ", "'a'", "'it''s 5'", "''", "E'a\\'b 1'", "e'", "$$q'1$$",
+        "$t$ ' $t$", "$1", "$22", "12", "1.5", "1e5", "0x1F", " -5", "(1, 2, 3)", " IN ", '"weird 5 n"', '"weird 6 n"',
+        "\"q'x\"", '"a""b"', "-- c 'x 1\n", "/* it's 7 */", ", ", "\n", "\t", ";", "año1", "x'1f'", "U&'d1'", "N'1'",
+        "a'b'1", "[1]", "::int4", "5",
     )
 )  # fmt: skip
 STATEMENTS = st.lists(PIECES, max_size=9).map("".join)
@@ -56,7 +57,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("SELECT 'it''s', E'a\\'b', $$q$$, 1.5, 0x1F", "SELECT '‹…›', '‹…›', '‹…›', ‹n›, ‹n›"),
         ("SELECT a1 FROM t2 WHERE x IN ($1, $2) -- 'nota'", "SELECT a1 FROM t2 WHERE x IN ($1, $2)"),
-        ("SELECT \"c 3\" /* 4 */ WHERE b = 'cortad", "SELECT \"c 3\" WHERE b = '‹…›'"),
+        ('SELECT "c 3" /* 4 */ WHERE b = \'cortad', "SELECT \"c 3\" WHERE b = '‹…›'"),
     ],
 )
 def test_marks_stand_for_literals(statement: str, masked: str) -> None:
@@ -78,7 +79,9 @@ def test_percentiles_are_exact_for_few_and_near_for_many() -> None:
 
 def log_of(tmp_path: Path, *statements: str) -> str:
     path = tmp_path / "log"
-    path.write_text("".join(f"2026-11-20 10:00:00.123 CST [7] LOG:  duration: 5.0 ms  statement: {s}\n" for s in statements))
+    path.write_text(
+        "".join(f"2026-11-20 10:00:00.123 CST [7] LOG:  duration: 5.0 ms  statement: {s}\n" for s in statements)
+    )
     return str(path)
 
 
@@ -91,15 +94,26 @@ SAME = (
 
 def test_the_grammar_merges_what_only_it_knows_to_be_one(tmp_path: Path) -> None:
     pytest.importorskip("postgast")
-    lists = [f"SELECT a FROM tbmu002_persona WHERE b IN ({', '.join('1' * n)}) AND c = ANY ('{{1}}')" for n in (1, 2, 3)]
+    lists = [
+        f"SELECT a FROM tbmu002_persona WHERE b IN ({', '.join('1' * n)}) AND c = ANY ('{{1}}')" for n in (1, 2, 3)
+    ]
     found = told(tallied(sources(log_of(tmp_path, SAME[0], SAME[2], *lists)), None, Bounds(), 1))
     assert sorted(s.count for s in found.statements) == [2, 3]
     assert all(s.fingerprint for s in found.statements)
     assert found.grammar
 
 
+def test_tables_that_differ_in_numbers_are_two(tmp_path: Path) -> None:
+    pytest.importorskip("postgast")
+    statements = [f"SELECT 1 FROM tbae0{n}_x WHERE a = 5" for n in (10, 11, 12)]
+    found = told(tallied(sources(log_of(tmp_path, *statements)), None, Bounds(), 1))
+    assert [s.count for s in found.statements] == [1, 1, 1]
+
+
 def test_what_is_cut_keeps_its_words_for_a_shape(tmp_path: Path) -> None:
-    found = told(tallied(sources(log_of(tmp_path, "SELECT a FROM tbae001_inscripcion WHERE (b = 5 AND")), None, Bounds(), 1))
+    found = told(
+        tallied(sources(log_of(tmp_path, "SELECT a FROM tbae001_inscripcion WHERE (b = 5 AND")), None, Bounds(), 1)
+    )
     [cut] = found.statements
     assert (cut.fingerprint, cut.tables) == (None, ("tbae001_inscripcion",))
     assert cut.query == "SELECT a FROM tbae001_inscripcion WHERE (b = $1 AND"
