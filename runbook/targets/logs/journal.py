@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fnmatch
 import gzip
 import shlex
 import zlib
@@ -59,10 +60,27 @@ def read_journal(source: Journal, asked: Asked) -> list[Tail]:
         lines = gzip.decompress(base64.b64decode(printed[1])).splitlines()
     except (IndexError, binascii.Error, OSError, EOFError, zlib.error) as error:
         raise _failed(asked, address, "cut short") from error
+    found = [line for line in lines[:-1] if line.startswith(b"{")]
+    if not found:
+        _known(source, asked, address)
     if not lines or lines[-1] != b"exit 0":
         raise _failed(asked, address, _complaint(lines))
-    found = [line for line in lines[:-1] if line.startswith(b"{")]
     return list(_tails(found, host_name(address), whole=len(found) < most and len(lines) - 1 == len(found)))
+
+
+def _known(source: Journal, asked: Asked, address: str) -> None:
+    """Silence and a wrong name look alike. Raises ProbeError(ABSENT) where no unit of these ever wrote a line."""
+    ever = run(asked.target, address, asked.hosts, "journalctl -q --no-pager -F _SYSTEMD_UNIT").splitlines()
+    meant = [unit if "." in unit else f"{unit}.service" for unit in source.units]
+    if any(fnmatch.fnmatchcase(unit, pattern) for pattern in meant for unit in ever):
+        return
+    said = text(
+        "{where}: no unit {units} has ever written to the journal ({setting})",
+        where=shown(address),
+        units=", ".join(meant),
+        setting=asked.setting,
+    )
+    raise ProbeError(asked.target, ProbeFailure.ABSENT, said)
 
 
 def _command(source: Journal, asked: Asked, most: int) -> str:

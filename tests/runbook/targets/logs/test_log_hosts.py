@@ -144,6 +144,15 @@ class TestJournal:
             logs(address, hosts=settings(booted_hosts)).errors(SERVICE)
         assert caught.value.kind is ProbeFailure.DENIED
 
+    def test_silence_and_a_wrong_name_are_told_apart(self, booted_hosts: tuple[BootedHost, ...], unit: str) -> None:
+        address = f"journald://{booted_hosts[0].name}?unit="
+        silent = logs(address + "ssh", hosts=settings(booted_hosts), window=timedelta(microseconds=1))
+        assert silent.errors(SERVICE).lines == 0
+        with pytest.raises(ProbeError, match=r"no unit nadie@\*\.service") as caught:
+            logs(address + "nadie@*.service", hosts=settings(booted_hosts)).errors(SERVICE)
+        assert caught.value.kind is ProbeFailure.ABSENT
+        assert unit
+
     def test_messages_are_bounded(self, booted_hosts: tuple[BootedHost, ...], unit: str) -> None:
         address = f"journald://{booted_hosts[0].name}?unit={unit}"
         found = logs(address, hosts=settings(booted_hosts), max_bytes=Size(2000)).errors(SERVICE)
