@@ -97,6 +97,8 @@ def _of_url(address: str) -> Source:
     if url.password is not None:
         raise ValueError("a password belongs into logs.access, as a secret")
     kind, _, over = url.scheme.partition("+")
+    if url.port == 0 or (over and not url.hostname):  # to ask for the port finds out whether it is one
+        raise ValueError("a host is missing")
     server = f"{over}://{url.netloc}"
     if url.fragment or (kind == "ssh" and url.query):
         raise ValueError("write ? and # of a path as %3F and %23")

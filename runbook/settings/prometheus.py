@@ -39,7 +39,13 @@ class PrometheusSettings(Strict, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         url = urlsplit(self.url)
-        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.password is not None:
+        if (
+            url.scheme not in ("http", "https")
+            or not url.hostname
+            or url.port == 0
+            or url.query
+            or url.password is not None
+        ):
             raise ValueError("url is http(s)://host:port with a path at most; who asks is said by token or login")
         if self.token is not None and self.login is not None:
             raise ValueError("give a token or a login, not both")

@@ -60,6 +60,9 @@ def test_an_address_is_a_source(address: str, source: Source) -> None:
         "loki+https://loki:3100",
         "loki+https://loki?query={a}&limit=5",
         "es+https://es:9200",
+        "es+https://:9200/i",
+        "es+https://es:92000/i",
+        "ssh://[app1/x",
         "es+https://es/i?size=5",
     ],
 )

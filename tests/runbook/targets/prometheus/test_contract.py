@@ -206,6 +206,7 @@ def test_rights_say_what_is_there() -> None:
     "settings",
     [
         {"url": "ftp://x"},
+        {"url": "http://x:99999"},
         {"url": "http://ana:clave@x"},
         {"url": "http://x?query=y"},
         {"url": "http://x", "queue_messages": "a{b}"},
