@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from checks import _pace
 from checks._found import confirmed, fact, ruled_out
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runbook.targets.postgres.load_structs import Lot, Pace
     from runbook.targets.postgres.structs import Batch
 
+T = TypeVar("T")
 #: The share of what waits in a table that belongs to one subsystem when its lot is the cause: twelve share otherwise.
 DOMINATES = 0.6
 #: Days of lots to compare with, fewest lots that tell what is usual, and how much more than usual is very large.
@@ -49,17 +50,20 @@ def look(database: Database, history: History, limits: Limits) -> Seen:
     if _large(batches, limits.number("large_lot")) is None:
         return Seen(batches, rate)
     notes: list[Evidence] = []
-    try:
-        lots = database.lots(DAYS)
-    except ProbeError as error:
-        lots = ()
-        notes.append(fact(error.said, "tbae009_respuesta"))
-    try:
-        levels = tuple(value for _, value in history.samples(ROW, _pace.OBJECT, PAST))
-    except HistoryError as error:
-        levels = ()
-        notes.append(fact(verbatim(str(error)), "history"))
-    return Seen(batches, rate, database.pace(limits.span("pace_window")), lots, levels, tuple(notes))
+
+    def tried(read: Callable[[], tuple[T, ...]], source: str) -> tuple[T, ...]:
+        try:
+            return read()
+        except ProbeError as error:
+            notes.append(fact(error.said, source))
+        except HistoryError as error:
+            notes.append(fact(verbatim(str(error)), source))
+        return ()
+
+    paces = tried(lambda: database.pace(limits.span("pace_window")), "tbae009_respuesta")
+    lots = tried(lambda: database.lots(DAYS), "tbae009_respuesta")
+    past = tried(lambda: history.samples(ROW, _pace.OBJECT, PAST), "history")
+    return Seen(batches, rate, paces, lots, tuple(value for _, value in past), tuple(notes))
 
 
 def very_large(seen: Seen, limits: Limits) -> Finding:

@@ -85,6 +85,15 @@ def line(session: Session) -> str:
     return f"{session.pid} {name(session)} [{session.state}, {brief(age)}] {cut(session.query)}".rstrip()
 
 
+def ended_by_a_person(gid: str, role: str) -> Text:
+    """What is to be done about a prepared transaction: its name as SQL writes it, for whoever copies the command."""
+    return text(
+        "Ask {role}, then end it: COMMIT PREPARED or ROLLBACK PREPARED {gid}",
+        role=role,
+        gid="'" + gid.replace("'", "''") + "'",
+    )
+
+
 def cut(statement: str) -> str:
     """The statement's first words."""
     return statement if len(statement) <= STATEMENT else statement[: STATEMENT - 1] + "…"

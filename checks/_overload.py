@@ -102,12 +102,7 @@ def _named(blocker: Blocker) -> dict[str, Any]:
 def _advice(blocker: Blocker) -> tuple[Text, ...]:
     session = blocker.session
     if blocker.prepared:
-        end = text(
-            "Ask {role}, then end it: COMMIT PREPARED or ROLLBACK PREPARED '{gid}'",
-            role=session.role,
-            gid=blocker.prepared,
-        )
-        return (end,)
+        return (_lock_tree.ended_by_a_person(blocker.prepared, session.role),)
     if may_be_ended(session):
         return ()
     return (

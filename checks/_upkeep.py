@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from checks._found import fact
-from checks._lock_tree import brief, cut
+from checks._lock_tree import brief, cut, ended_by_a_person
 from runbook.errors import ProbeError
 from runbook.model import Evidence
 from runbook.text import Quantity, Text, percent, size, text
@@ -135,10 +135,7 @@ def _stops(age: FrozenAge) -> Text:
 def _advice(upkeep: Upkeep) -> tuple[Text, ...]:
     holder = _holder(upkeep)
     if holder is not None and holder.kind == "prepared transaction":
-        ended = text(
-            "Ask {role}, then end it: COMMIT PREPARED or ROLLBACK PREPARED '{gid}'", role=holder.role, gid=holder.name
-        )
-        return (ended,)
+        return (ended_by_a_person(holder.name, holder.role),)
     if holder is not None:
         return (text("Ask {holder} to end its transaction: see who it is below", holder=_named(holder)),)
     return (text("Switch autovacuum on, or run VACUUM on the table when the load is low"),)

@@ -72,6 +72,7 @@ class TestLot:
             pytest.param({"lots": (lot(5_000, 1),) * 4}, "Too few earlier lots are known", id="few lots"),
             pytest.param({"lots": (lot(499, 1),) * 30}, "Too few earlier lots are known", id="corrections, no lots"),
             pytest.param({"lots": fakes.failing(ProbeFailure.SLOW)}, "It failed on purpose", id="its past is not told"),
+            pytest.param({"pace": fakes.failing(ProbeFailure.SLOW)}, "It failed on purpose", id="its pace is not told"),
             pytest.param({"history": Told(samples=HistoryError("disk full"))}, "disk full", id="no history"),
         ],
     )

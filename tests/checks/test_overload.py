@@ -132,6 +132,13 @@ class TestConclusion:
         with pytest.raises(ProbeError):
             finding(**{probe: fakes.failing(ProbeFailure.BLIND)})
 
+    def test_who_holds_the_dead_rows_is_what_a_person_deals_with(self) -> None:
+        held = {"vacuuming": vacuuming(debt())}
+        prepared = finding(**held, horizon=(holder(kind="prepared transaction", name="olvidada"),))
+        assert "ROLLBACK PREPARED 'olvidada'" in str(prepared.advice[0])
+        session_ = finding(**held, horizon=(holder(),))
+        assert "Ask reporte-matricula to end its transaction" in str(session_.advice[0])
+
     def test_the_application_that_holds_the_connections_is_named(self) -> None:
         use = ApplicationUse(application="reporte", role="muses_app", used=61, active=2, idle=50, idle_in_transaction=9)
         full = str(finding(connections=connections(61, None, used=95, applications=(use,))).summary)
@@ -183,6 +190,8 @@ class TestRoots:
             0, "prepared", 2 * MINUTE, application="", backend_type="prepared transaction", transaction_age=DAY
         )
         root = Blocker(session=nobody, waiting=4, longest_wait=MINUTE, relations=("t",), prepared="olvidada")
+        hostile = Blocker(session=nobody, waiting=4, longest_wait=MINUTE, relations=(), prepared="a'; DROP TABLE x; --")
+        assert "ROLLBACK PREPARED 'a''; DROP TABLE x; --'" in str(finding(blockers=(hostile,)).advice[0])
         found = finding(blockers=(root,))
         assert "The prepared transaction olvidada of muses_app has been left open for 86400 s" in str(found.summary)
         assert "ROLLBACK PREPARED 'olvidada'" in str(found.advice[0])

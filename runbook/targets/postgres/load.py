@@ -24,7 +24,7 @@ from runbook.targets.postgres.load_structs import (
 
 _MONITOR = "PostgreSQL role pg_monitor"
 _TABLES = "PostgreSQL SELECT on the tables of the schema"
-#: For what reads whole tables: the answers of weeks.
+#: For what reads whole tables: the answers of weeks, the records that wait.
 _LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
 #: What a pace is told in: short enough to see a lot that began a minute ago.
 EVERY = timedelta(seconds=10)
@@ -76,14 +76,14 @@ class LoadReadings(Target):
         with self._connections.reader() as reader:
             return upkeep.replication(reader)
 
-    @probe(needs=_TABLES)
+    @probe(needs=_TABLES, deadline=_LONG)
     def pace(self, window: timedelta) -> tuple[Pace, ...]:
         """How many records were finished in every ten seconds of the window, and how many stood ready, by table.
 
         In the order of the settings. Reads the exchange tables whole where their status has no index; raises
         ProbeError(SLOW) when they have outgrown that.
         """
-        with self._connections.reader() as reader:
+        with self._connections.reader(_LONG_SECONDS) as reader:
             return pace.pace(reader, self._zone, window, EVERY)
 
     @probe(needs=_TABLES, deadline=_LONG)
