@@ -124,7 +124,7 @@ def certificates(hosts: Hosts, limits: Limits) -> None:
 
 def _certificate(certificate: Certificate, called: str, limits: Limits) -> None:
     if certificate.ends is None:
-        limits.cannot_see(text("{certificate}: {problem}", certificate=called, problem=certificate.problem))
+        limits.cannot_see(certificate.problem or text("{certificate} does not tell its end", certificate=called))
         return
     left = certificate.ends - datetime.now(UTC)
     said = text("The certificate {certificate} ends on {date}", certificate=called, date=certificate.ends)

@@ -28,6 +28,7 @@ from runbook.targets.hosts.structs import (
     Share,
     Unit,
 )
+from runbook.text import text
 from tests.booted_hosts import BootedHost
 from tests.checks import fakes
 
@@ -169,7 +170,7 @@ CASES = [
     (host_health.check_certificates_do_not_expire, seen(certificates=(certificate(-DAY),)), State.CRITICAL),
     (
         host_health.check_certificates_do_not_expire,
-        seen(certificates=(Certificate(where="/x", problem="there is no such file"),)),
+        seen(certificates=(Certificate(where="/x", problem=text("It is not there")),)),
         State.UNKNOWN,
     ),
     (host_health.check_file_systems_are_writable, seen(read_only=("/srv",)), State.CRITICAL),

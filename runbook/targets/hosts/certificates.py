@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from runbook.targets.hosts.structs import Certificate
 from runbook.targets.network import unreachable
+from runbook.text import text
 
 #: Seconds for one server to show its certificate.
 PATIENCE = 3.0
@@ -22,11 +23,11 @@ _BLOCK = re.compile(r"-----BEGIN [A-Z ]*CERTIFICATE-----(.*?)-----END", re.DOTAL
 _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x17, 0x18, 0xA0
 
 
-def in_files(printed: str) -> Iterator[Certificate]:
+def in_files(host: str, printed: str) -> Iterator[Certificate]:
     """The earliest end in each file of a script's section of certificates."""
     for part in re.split(r"^file ", printed, flags=re.MULTILINE)[1:]:
         where, _, content = part.partition("\n")
-        yield _of_file(where, content)
+        yield _of_file(host, where, content)
 
 
 def shown_by(target: str, endpoint: str) -> Certificate:
@@ -42,9 +43,9 @@ def shown_by(target: str, endpoint: str) -> Certificate:
             der = encrypted.getpeercert(binary_form=True)
         return Certificate(where=endpoint, ends=end_of(der or b""))
     except OSError as error:
-        return Certificate(where=endpoint, problem=str(unreachable(target, endpoint, error).said))
-    except ValueError as error:
-        return Certificate(where=endpoint, problem=str(error))
+        return Certificate(where=endpoint, problem=unreachable(target, endpoint, error).said)
+    except ValueError:
+        return Certificate(where=endpoint, problem=text("{where} shows no X.509 certificate", where=endpoint))
 
 
 def end_of(der: bytes) -> datetime:
@@ -58,15 +59,17 @@ def end_of(der: bytes) -> datetime:
         raise ValueError("this is no X.509 certificate") from error
 
 
-def _of_file(where: str, content: str) -> Certificate:
+def _of_file(host: str, where: str, content: str) -> Certificate:
     if content.strip() == "unreadable":
-        return Certificate(where=where, problem="there is no such file, or it may not be read")
+        hidden = text("{where} is not there, or may not be read", where=f"{host}:{where}")
+        return Certificate(where=where, problem=hidden)
     try:
         ends = [end_of(base64.b64decode(block)) for block in _BLOCK.findall(content)]
     except (ValueError, binascii.Error):
         ends = []
     if not ends:
-        return Certificate(where=where, problem="it holds no certificate in PEM form")
+        none = text("{where} holds no certificate in PEM form", where=f"{host}:{where}")
+        return Certificate(where=where, problem=none)
     return Certificate(where=where, ends=min(ends))
 
 

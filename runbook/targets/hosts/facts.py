@@ -39,7 +39,7 @@ def facts(host: str, asked: Sequence[str], found: Sections, sent: float, receive
         units=units(asked, found, now) if systemd and _answers(asked, found) else None,
         kills=_kills(found, now, up),
         killed=_counted(found.get("vmstat", "")),
-        certificates=tuple(in_files(found.get("certificates", ""))),
+        certificates=tuple(in_files(host, found.get("certificates", ""))),
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from runbook.errors import ProbeFailure
+from runbook.text import Text
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +73,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
     where: str
     ends: datetime | None = None
-    problem: str | None = None
+    problem: Text | None = None
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):

@@ -238,15 +238,15 @@ def test_the_end_of_a_certificate_is_read_without_openssl(days: int, tmp_path: P
     )  # fmt: skip
     told = subprocess.run(["openssl", "x509", "-enddate", "-noout", "-in", file], capture_output=True, text=True)
     expected = datetime.strptime(told.stdout.strip(), "notAfter=%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
-    [certificate] = in_files(f"file /etc/x.pem\n{file.read_text()}")
+    [certificate] = in_files("app1", f"file /etc/x.pem\n{file.read_text()}")
     assert (certificate.where, certificate.ends) == ("/etc/x.pem", expected)
 
 
 @pytest.mark.parametrize("content", ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END", "unreadable"])
 def test_a_file_without_a_certificate_says_so(content: str) -> None:
-    [certificate] = in_files(f"file /x\n{content}")
+    [certificate] = in_files("app1", f"file /x\n{content}")
     assert certificate.ends is None
-    assert certificate.problem
+    assert "app1:/x" in str(certificate.problem)
 
 
 def test_no_certificate_is_a_value_error() -> None:
