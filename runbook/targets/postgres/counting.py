@@ -34,8 +34,17 @@ def counted(reader: Line, seen: dict[str, Any]) -> Count:
         rows = reader.rows(statement("statements", **view), given)
     except errors.ObjectNotInPrerequisiteState:
         return Count({})
-    found = {row["query"]: Counted(row["calls"], row["rows"], row["milliseconds"]) for row in rows}
-    return Count(found, _seconds(reader, seen["statements_schema"]))
+    return Count(_by_text(rows), _seconds(reader, seen["statements_schema"]))
+
+
+def _by_text(rows: list[dict[str, Any]]) -> dict[str, Counted]:
+    """One statement has several ids where its values came as other types: a small number, a larger one."""
+    found: dict[str, Counted] = {}
+    for row in rows:
+        known = found.get(row["query"], Counted(0))
+        calls = (known.calls or 0) + row["calls"]
+        found[row["query"]] = Counted(calls, known.rows + row["rows"], known.milliseconds + row["milliseconds"])
+    return found
 
 
 def _seconds(reader: Line, schema: str) -> float | None:

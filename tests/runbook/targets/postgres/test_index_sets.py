@@ -189,6 +189,18 @@ def test_the_words_of_a_predicate(where: Where, words: str) -> None:
     assert shown.as_string(None) == words
 
 
+def test_a_statement_is_counted_whatever_the_types_of_its_values(target: Database, filled: PostgresServer) -> None:
+    with closing(filled.admin()) as admin:
+        admin.execute("SELECT pg_stat_statements_reset()")
+    with closing(filled.session()) as session:
+        for value in (7, 70_000):  # the driver sends them as int2 and int4: two ids for one text
+            session.execute("SELECT id_error FROM tbae010_error WHERE id_respuesta = %s", [value], prepare=True)
+    known = [one for one in target.statements() if "id_error" in one.query]
+    assert len({one.id for one in known}) == 2
+    (found,) = target.index_proposals(tuple(one.id for one in known))
+    assert (found.columns, found.serves) == (("id_respuesta",), (known[0].query,))
+
+
 def test_the_rows_on_a_real_server(target: Database) -> None:
     """INDEX-01 finds the foreign key that the purge needs, proves it, builds it, and is then content."""
     assert judged(indexes.check_foreign_keys_have_an_index, database=target).state is State.WARNING
