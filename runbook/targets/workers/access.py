@@ -7,6 +7,8 @@ import binascii
 import os
 import ssl
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from runbook.text import Text, text
 #: Where a pod finds its own identity.
 OWN = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _NAMESPACE = "default"
+#: Seconds that a token is used before it is read again.
+_FRESH = 60.0
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,7 @@ class _Way:
     namespace: str
     cafile: str | None = None
     authority: str | None = None
-    token: str | None = None
-    token_file: Path | None = None
+    token: Callable[[], str | None] = lambda: None
     certificate: bytes | None = None
     key: bytes | None = None
 
@@ -46,8 +49,7 @@ class _Way:
         return made
 
     def headers(self) -> dict[str, str]:
-        """A token of a file is read each time: a cluster renews it every hour."""
-        token = self.token if self.token_file is None else self.token_file.read_text().strip()
+        token = self.token()
         if not token:
             return {}
         redact.learn(token)
@@ -69,22 +71,20 @@ def opened(target: str, url: str, given: KubernetesSettings, *, operator: bool) 
 
 
 def _by_token(target: str, url: str, given: KubernetesSettings, secret: Secret | None) -> _Way:
-    token = revealed(target, secret)
-    if token is None:
+    if secret is None:
         raise _lacking(target, text("kubernetes needs workers.kubernetes.token or kubeconfig beside its url"))
     cafile = None if given.cafile is None else str(given.cafile)
-    return _Way(url, _NAMESPACE, cafile=cafile, token=token)
+    return _Way(url, _NAMESPACE, cafile=cafile, token=_renewed(lambda: revealed(target, secret)))
 
 
 def _as_a_pod(target: str) -> _Way:
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    token = OWN / "token"
-    if not host or not token.is_file():
+    if not host or not (OWN / "token").is_file():
         said = text("this is no pod of a cluster: set workers.url and workers.kubernetes.token, or kubeconfig")
         raise _lacking(target, said)
     url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     namespace = (OWN / "namespace").read_text().strip() if (OWN / "namespace").is_file() else _NAMESPACE
-    return _Way(url, namespace, cafile=str(OWN / "ca.crt"), token_file=token)
+    return _Way(url, namespace, cafile=str(OWN / "ca.crt"), token=_of_file(target, OWN / "token"))
 
 
 def _by_kubeconfig(target: str, file: Path, context: str) -> _Way:
@@ -102,15 +102,31 @@ def _by_kubeconfig(target: str, file: Path, context: str) -> _Way:
         )
         raise _lacking(target, said)
     data = _bytes(target, file, cluster, "certificate-authority")
+    token = _of_file(target, file.parent / user["tokenFile"]) if user.get("tokenFile") else lambda: user.get("token")
     return _Way(
         str(cluster.get("server", "")),
         str(chosen.get("namespace") or _NAMESPACE),
         authority=None if data is None else data.decode(),
-        token=user.get("token"),
-        token_file=file.parent / user["tokenFile"] if user.get("tokenFile") else None,
+        token=token,
         certificate=_bytes(target, file, user, "client-certificate"),
         key=_bytes(target, file, user, "client-key"),
     )
+
+
+def _of_file(target: str, file: Path) -> Callable[[], str | None]:
+    return _renewed(lambda: revealed(target, Secret(file=file)))
+
+
+def _renewed(read: Callable[[], str | None]) -> Callable[[], str | None]:
+    """Read again once it is a minute old: a cluster renews its tokens every hour, and a command takes its time."""
+    held: list[tuple[float, str | None]] = []
+
+    def token() -> str | None:
+        if not held or time.monotonic() - held[0][0] > _FRESH:
+            held[:] = [(time.monotonic(), read())]
+        return held[0][1]
+
+    return token
 
 
 def _read(target: str, file: Path) -> dict[str, Any]:

@@ -28,6 +28,8 @@ T = TypeVar("T")
 PATIENCE = 2.5
 #: An answer that is longer is not what was asked for.
 LARGEST = 16 * 1024**2
+#: Connections that are kept open: diagnoses ask at the same time.
+_KEPT = 4
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -152,12 +154,14 @@ class Api:
         if self._url.scheme == "unix":
             return _unix_pool(self._url.path)
         if self._url.scheme == "http":
-            return HTTPConnectionPool(self._url.hostname or "", self._port, retries=never)
+            return HTTPConnectionPool(self._url.hostname or "", self._port, maxsize=_KEPT, retries=never)
         try:
             context = self._context() if self._context else ssl.create_default_context()
         except OSError as error:  # ssl.SSLError is one too
             raise unreachable(self.target, self.address, error) from error
-        return HTTPSConnectionPool(self._url.hostname or "", self._port, retries=never, ssl_context=context)
+        return HTTPSConnectionPool(
+            self._url.hostname or "", self._port, maxsize=_KEPT, retries=never, ssl_context=context
+        )
 
 
 def _unix_pool(path: str) -> Any:
@@ -178,7 +182,7 @@ def _unix_pool(path: str) -> Any:
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection
 
-    return Pool("localhost", retries=Retry(total=False, redirect=False))
+    return Pool("localhost", maxsize=_KEPT, retries=Retry(total=False, redirect=False))
 
 
 def _clock(date: str) -> datetime:

@@ -42,7 +42,9 @@ class Waiting:
         """The service, once exactly that many replicas are there and well; none of a life in ``without``."""
 
         def look() -> tuple[Service | None, str]:
-            found = next(s for s in self.manager.services() if s.name == service)
+            found = next((s for s in self.manager.services() if s.name == service), None)
+            if found is None:
+                return None, "absent"
             there = [r for r in self.manager.replicas() if r.service == service and r.state not in DOWN]
             gone = not any(r.life and r.life in without for r in there)
             done = found.wanted == found.running == len(there) == to and not found.rolling and gone

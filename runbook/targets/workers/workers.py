@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from datetime import timedelta
 from typing import Any, ClassVar
 
-from runbook.errors import NotConfigured
+from runbook.errors import ActionError, NotConfigured
 from runbook.model import Effect
 from runbook.probes import probe
 from runbook.settings import HostsSettings, WorkersSettings
@@ -14,8 +16,12 @@ from runbook.targets.workers.managers import open_manager
 from runbook.targets.workers.refusals import Refusals
 from runbook.targets.workers.replicas import UP, ProcessManager, Replica, Service
 from runbook.targets.workers.waiting import Waiting, named
+from runbook.text import text
 
 __all__ = ["Replica", "Service", "Workers"]
+
+#: How long restarting many replicas in turn may take; it can be left behind, and ends between two of them.
+LONG = timedelta(hours=1)
 
 
 class Workers(Target):
@@ -34,6 +40,7 @@ class Workers(Target):
         super().__init__(name)
         self._given, self._setting, self._hosts = settings, f"environments.{environment}.workers", hosts
         self._opened: ProcessManager | None = None
+        self._stop = threading.Event()
 
     @property
     def processing(self) -> str:
@@ -105,7 +112,7 @@ class Workers(Target):
         self._refusals.not_alone("restart", service)
         return self._renewed("restart", before, service)
 
-    @operation(Effect.CHANGE)
+    @operation(Effect.CHANGE, deadline=LONG)
     def roll(self, *, service: str, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """Restart all running replicas of a service, one at a time: the next one once the last is well.
 
@@ -118,9 +125,12 @@ class Workers(Target):
             self._manager.roll(known)
             self._waiting.has("roll", service, known.wanted, without={replica.life for replica in running})
         else:
-            for replica in running:
-                self._renewed("roll", replica, known)
+            self._in_turn(running, known)
         return {"restarted": [replica.name for replica in running]}
+
+    def interrupt(self) -> None:
+        """The replica that is being restarted comes up again; the next one is not begun."""
+        self._stop.set()
 
     @operation(Effect.CHANGE)
     def scale(self, *, service: str, to: int, fingerprint: dict[str, Any]) -> dict[str, Any]:
@@ -146,6 +156,14 @@ class Workers(Target):
             "started": list(change.started),
             "stopped": list(change.stopped),
         }
+
+    def _in_turn(self, running: list[Replica], service: Service) -> None:
+        self._stop.clear()
+        for done, replica in enumerate(running):
+            if self._stop.is_set():
+                said = text("interrupted: {done} of {all} are restarted", done=done, all=len(running))
+                raise ActionError(self.name, "roll", said)
+            self._renewed("roll", replica, service)
 
     def _renewed(self, step: str, before: Replica, service: Service) -> dict[str, Any]:
         if service.numbered:

@@ -15,6 +15,7 @@ import pytest
 
 from runbook.errors import ActionError, ProbeError, ProbeFailure
 from runbook.settings.workers import DockerSettings
+from runbook.targets.workers import waiting
 from tests.runbook.targets.servers_network import fixed_answer, refused_port, silent_port, tls_in_front_of
 from tests.runbook.targets.workers.grounds import COMPOSE, Ground, asked_for, do, own, up
 from tests.runbook.targets.workers.servers_docker import SERVICE, Daemon, docker
@@ -150,6 +151,22 @@ class TestCompose:
             "killed for lack of memory (exit code 137)",
             "exit code 0",
         ]
+
+    def test_an_interrupt_lets_one_come_up_and_begins_no_other(
+        self, compose: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        workers, came_up = compose[0].workers(), waiting.Waiting.came_up
+
+        def interrupted(self: Any, step: str, name: str) -> Any:
+            workers.interrupt()
+            return came_up(self, step, name)
+
+        monkeypatch.setattr(waiting.Waiting, "came_up", interrupted)
+        before = [r.life for r in up(workers)]
+        with pytest.raises(ActionError, match="interrupted: 1 of 2 are restarted"):
+            do(workers, "roll", {"running": 2}, service=SERVICE)
+        after = [r.life for r in up(workers)]
+        assert (before[0] != after[0], before[1] == after[1]) == (True, True)
 
     def test_those_of_compose_run_are_none(self, compose: Made) -> None:
         assert [r.name for r in own(compose[0].workers())] == [f"muses-{SERVICE}-{n}" for n in range(1, 6)]

@@ -162,6 +162,21 @@ def test_by_a_kubeconfig(cluster: tuple[Ground, Cluster], tmp_path: Path, form: 
     assert "token" not in str(number(workers)).lower()
 
 
+def test_by_a_kubeconfig_with_a_certificate_of_our_own(cluster: tuple[Ground, Cluster], tmp_path: Path) -> None:
+    """The server asks for none: this shows that it is loaded, from the file itself and from one beside it."""
+    ground, _ = cluster
+    authority, file = _authority(ground), tmp_path / "config"
+    (tmp_path / "key").write_bytes(authority.with_name("server.key").read_bytes())
+    ours = {"client-certificate-data": base64.b64encode(authority.read_bytes()).decode(), "client-key": "key"}
+    file.write_text(json.dumps(_config(ground, {"token": OPERATOR, **ours})))
+    assert len(up(ground.workers(url="", kubernetes=KubernetesSettings(kubeconfig=file)))) == 2
+    (tmp_path / "key").write_text("ninguna")
+    assert (
+        failing(ground.workers(url="", kubernetes=KubernetesSettings(kubeconfig=file)).replicas).kind
+        is ProbeFailure.TLS
+    )
+
+
 @pytest.mark.parametrize(
     ("user", "cluster_says", "said"),
     [

@@ -63,6 +63,18 @@ def test_one_that_falls_fails_the_change_and_says_why(systemd: Ground, fallen: C
     do(workers, "stop", {}, name=name)
 
 
+def test_the_first_that_does_not_come_up_ends_the_restart_of_all(
+    systemd: Ground, fallen: Callable[[str], None]
+) -> None:
+    systemd.reset()
+    workers = systemd.workers()
+    second = up(workers)[1]
+    fallen(FALLING)
+    with pytest.raises(ActionError, match=r"host1:.* is FATAL"):
+        do(workers, "roll", {"running": 2}, service=SERVICE)
+    assert [(r.name, r.life) for r in up(workers)] == [(second.name, second.life)]
+
+
 def test_one_that_falls_again_and_again_is_not_up(
     systemd: Ground, booted_hosts: Hosts, fallen: Callable[[str], None]
 ) -> None:
