@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from checks import _past
 from runbook.limits import Limits
 from runbook.model import State
-from runbook.text import Quantity, text
+from runbook.text import Quantity, Text, text
 
 if TYPE_CHECKING:
     from runbook.history import History
@@ -89,6 +89,16 @@ def judge_trend(object: str, samples: Samples, limits: Limits) -> None:
         horizon=horizon,
     )
     limits.judge(then, of=object, summary=rising)
+
+
+def too_few(limits: Limits) -> Text:
+    """Why there is no trend yet."""
+    least = Quantity(limits.number("least_samples"), "samples")
+    return text(
+        "There is not enough history yet: a trend takes {samples} over {span}",
+        samples=least,
+        span=limits.span("least_span"),
+    )
 
 
 def trend(samples: Samples) -> Trend:

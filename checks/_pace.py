@@ -1,4 +1,4 @@
-"""How fast the consolidation is while work is waiting, and when what waits will be done. Pure.
+"""How fast the consolidation is while work is waiting, and when what waits will be done. Pure but for one look.
 
 A pace counts only while enough stood ready: a service that has nothing to do is not slow. Its spread tells how far the
 end can be known.
@@ -18,6 +18,7 @@ from runbook.model import State
 from runbook.text import Quantity, per_minute, text
 
 if TYPE_CHECKING:
+    from runbook.targets.postgres.database import Database
     from runbook.targets.postgres.load_structs import Pace
 
 #: The service level: records, and the name that their time is remembered by.
@@ -92,6 +93,17 @@ def demand(paces: Sequence[Pace], least: float) -> Demand:
             done += sum(finished for finished, _ in states)
             intervals += 1
     return Demand(done, intervals * every)
+
+
+def look_and_judge(database: Database, limits: Limits) -> None:
+    """Read the pace only when enough came within the window: it takes a look at whole tables."""
+    window = limits.span("pace_window")
+    waiting = sum(table.unfinished for table in database.etl_latency(limits.span("window")))
+    finished = database.consolidation_rate(window) * window.total_seconds()
+    if waiting + finished < limits.number("least_records"):
+        skip_idle(limits)
+    else:
+        judge(database.pace(window), limits)
 
 
 def judge(paces: Sequence[Pace], limits: Limits) -> None:

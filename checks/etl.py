@@ -10,7 +10,6 @@ from checks import _batches, _consolidation, _latency, _overload, _pace, _past, 
 from runbook.limits import Limits, Number, Threshold
 from runbook.model import Finding, Risk, Step
 from runbook.rows import Findings, diagnoses, remedies, row
-from runbook.text import Quantity, Text, text
 
 if TYPE_CHECKING:
     from runbook.history import History
@@ -75,7 +74,7 @@ def check_etl_latency_is_not_rising(database: Database, history: History, limits
         if len(samples) >= limits.number("least_samples") and now - samples[0][0] >= limits.span("least_span"):
             _latency.judge_trend(object, samples, limits)
         _past.tell(past, object, limits)
-    limits.skip(_too_few(limits))
+    limits.skip(_latency.too_few(limits))
 
 
 @row(
@@ -97,12 +96,7 @@ def check_service_level(database: Database, limits: Limits) -> None:
 
     Only a service that has work can be slow: its pace is told while thousands of records are waiting at once.
     """
-    window = limits.span("pace_window")
-    waiting = sum(table.unfinished for table in database.etl_latency(limits.span("window")))
-    if waiting + database.consolidation_rate(window) * window.total_seconds() < limits.number("least_records"):
-        _pace.skip_idle(limits)
-        return
-    _pace.judge(database.pace(window), limits)
+    _pace.look_and_judge(database, limits)
 
 
 @diagnoses(check_etl_latency, es="Consultas lentas en sep_muses")
@@ -152,12 +146,3 @@ def consolidation_is_not_working(
 def relieve_the_consolidation(findings: Findings) -> Iterator[Step]:
     """Start what is down, end the root blocker, create the index that is proven; a large lot only takes time."""
     return _relief.steps(findings)
-
-
-def _too_few(limits: Limits) -> Text:
-    least = Quantity(limits.number("least_samples"), "samples")
-    return text(
-        "There is not enough history yet: a trend takes {samples} over {span}",
-        samples=least,
-        span=limits.span("least_span"),
-    )
