@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from checks import _slow_log
 from checks._found import confirmed, fact, ruled_out, unknown
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.model import Evidence, Finding
@@ -59,7 +60,8 @@ def look(database: Database, logs: Logs, slow: timedelta) -> Seen:
     sessions = database.sessions()
     running = tuple(s for s in sessions if _computes(s) and s.query_age is not None and s.query_age >= slow)
     between, uncounted = _between(database)
-    logged, unread = _logged(database, logs)
+    logged, unread = _slow_log.read(database, logs)
+    logged = tuple(s for s in logged if TRIAL not in s.query)
     locked = sum(s.wait_event_type == "Lock" for s in sessions)
     return Seen(between, running, logged, locked, (*uncounted, *unread))
 
@@ -111,21 +113,6 @@ def _between(database: Database) -> tuple[tuple[Statement, ...] | None, tuple[Ev
         return None, (fact(error.said, "pg_stat_statements"),)
 
 
-def _logged(database: Database, logs: Logs) -> tuple[tuple[SlowStatement, ...], tuple[Evidence, ...]]:
-    try:
-        return tuple(s for s in logs.slow_statements(_prefix(database)) if TRIAL not in s.query), ()
-    except ProbeError as error:
-        return (), (fact(error.said, "slow query log"),)
-
-
-def _prefix(database: Database) -> str | None:
-    """The server's log_line_prefix; a server that does not tell leaves it to be guessed."""
-    try:
-        return database.log_line_prefix()
-    except ProbeError:
-        return None
-
-
 def _evidence(seen: Seen) -> Iterator[Evidence]:
     top = [s for s in seen.between or () if OURS.search(s.query)]
     if seen.between is not None:
@@ -138,11 +125,7 @@ def _evidence(seen: Seen) -> Iterator[Evidence]:
     if seen.running:
         said = text("{sessions} have been at one statement for long", sessions=_n(len(seen.running), "sessions"))
         yield fact(said, "pg_stat_activity", (f"{s.pid} {s.application}: {s.query}" for s in seen.running))
-    if seen.logged:
-        logged = [s for s in seen.logged if OURS.search(s.query)]
-        count = _n(sum(s.count for s in logged), "statements")
-        said = text("The slow query log has {statements} on tbae* and tbmu*", statements=count)
-        yield fact(said, "slow query log", (f"{s.count} × {_ms(s.longest)} ms: {s.query}" for s in logged))
+    yield from _slow_log.evidence(s for s in seen.logged if OURS.search(s.query))
 
 
 def _proposal(proposal: IndexProposal) -> Evidence:

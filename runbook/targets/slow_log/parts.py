@@ -9,7 +9,7 @@ import msgspec
 
 from runbook.targets.slow_log.csv_form import Csv
 from runbook.targets.slow_log.form import Bounds, Form
-from runbook.targets.slow_log.forms import form_of
+from runbook.targets.slow_log.forms import UnknownPrefix, form_of
 from runbook.targets.slow_log.sources import Source
 from runbook.targets.slow_log.tally import Tally
 
@@ -91,7 +91,10 @@ def _parts(log: BinaryIO, size: int) -> Iterator[tuple[bytes, bool]]:
 def _boundary(source: Source, near: int, prefix: str | None) -> int:
     """The first byte of a record at or behind ``near``."""
     with source.opened() as log:
-        form = form_of(log.read(_HEAD), prefix, Bounds())
+        try:
+            form = form_of(log.read(_HEAD), prefix, Bounds())
+        except UnknownPrefix:
+            raise UnknownPrefix(source.name) from None
         if form is None:
             return near
         inside = isinstance(form, Csv) and _inside(log, near)

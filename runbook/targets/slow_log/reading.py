@@ -64,7 +64,7 @@ def _lots(logs: list[Source], jobs: int, prefix: str | None) -> list[list[Piece]
     except OSError as error:
         raise UnreadableLog(str(error.filename or ""), error.strerror or str(error)) from error
     except UnknownPrefix as error:
-        raise UnknownForm(next((log.name for log in logs if log.splittable), "")) from error
+        raise UnknownForm(str(error)) from error
 
 
 def _lot(lot: list[Piece], prefix: str | None, bounds: Bounds, note: Callable[[int], None]) -> Tally:

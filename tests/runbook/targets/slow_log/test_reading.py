@@ -81,11 +81,17 @@ def test_what_a_reader_cannot_read_is_said_by_all(tmp_path: Path) -> None:
         read([good, bad], 2)
 
 
-def test_a_prefix_that_nobody_knows_is_asked_for(tmp_path: Path) -> None:
+def test_a_prefix_that_nobody_knows_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
     log.write_text("a b c\n" * 50)
     with pytest.raises(UnknownForm, match=str(log)):
         tallied(sources(str(log)), None, Bounds(), 1)
+    known = tmp_path / "a"
+    known.write_bytes(stderr() * 20)
+    monkeypatch.setattr(parts, "PART", 16)
+    monkeypatch.setattr(reading, "_WORTH_SHARING", 1)
+    with pytest.raises(UnknownForm, match=str(log)):
+        tallied([*sources(str(log)), *sources(str(known))], None, Bounds(), 3)
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
