@@ -1,4 +1,4 @@
-"""The booted hosts for the tests of the hosts' target, and a folder of their own for ssh's open connections."""
+"""A folder of the tests' own for ssh's open connections."""
 
 from __future__ import annotations
 
