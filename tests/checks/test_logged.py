@@ -131,7 +131,7 @@ class Elsewhere:
 
 class TestPast:
     own = tuple((fakes.now() - timedelta(minutes=n), 1.0) for n in (2, 1))
-    kept = tuple((fakes.now() - timedelta(minutes=n), 2.0) for n in range(9, 0, -1))
+    kept = tuple((fakes.now() - timedelta(seconds=n), 2.0) for n in range(9, 0, -1))
 
     def of(self, answer: Any, least: int = 4) -> tuple[_past.Past, Elsewhere]:
         history, elsewhere = fakes.NoHistory(), Elsewhere(answer)
