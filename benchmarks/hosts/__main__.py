@@ -52,6 +52,9 @@ def _options() -> argparse.Namespace:
 def _measure(hosts: tuple[BootedHost, ...], home: Path, options: argparse.Namespace) -> None:
     _certificates(hosts, home)
     file = ours.site_file(hosts, home)
+    said = subprocess.run(ours.command(file), capture_output=True, text=True, check=False).stdout
+    if lost := [row.id for row in ours.rows() if row.id not in said]:
+        raise SystemExit(f"the command judges no {', '.join(lost)}:\n{said[-2000:]}")
     one, all_, rows, whole = [], [], [], []
     for turn in range(options.turns + 1):
         with _unconnected():
