@@ -11,6 +11,10 @@ import msgspec
 from runbook.targets.slow_log.tally import Tally
 
 
+class UnknownPrefix(Exception):
+    """A log in text form whose ``log_line_prefix`` nobody told and that is none of the common ones."""
+
+
 class Bounds(msgspec.Struct, frozen=True):
     """Records from and until these times, as the server writes its times; empty is no bound."""
 

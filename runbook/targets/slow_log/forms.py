@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from runbook.targets.slow_log.csv_form import CSV_LINE, Csv
-from runbook.targets.slow_log.form import Bounds, Form
+from runbook.targets.slow_log.form import Bounds, Form, UnknownPrefix
 from runbook.targets.slow_log.json_form import Json
 from runbook.targets.slow_log.prefix import guessed
 from runbook.targets.slow_log.text_form import Stderr
 
-
-class UnknownPrefix(Exception):
-    """A log in text form whose ``log_line_prefix`` nobody told and that is none of the common ones."""
+__all__ = ["Bounds", "UnknownPrefix", "form_of"]
 
 
 def form_of(head: bytes, prefix: str | None, bounds: Bounds) -> Form | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -46,7 +47,8 @@ def tallied(
     lots = _lots(logs, jobs, prefix)
     if len(lots) <= 1:
         return counted([_lot(lot, prefix, bounds, note) for lot in lots] or [Tally()])
-    context = multiprocessing.get_context("fork")
+    # a fork is ready at once, but must not be made of a process with several threads
+    context = multiprocessing.get_context("fork" if threading.active_count() == 1 else "spawn")
     done = context.RawArray("Q", len(lots))
     readers = [_Reader(context, number, lot, prefix, bounds, done) for number, lot in enumerate(lots)]
     try:

@@ -15,6 +15,8 @@ from runbook.targets.slow_log.tally import Tally, counted
 from runbook.targets.slow_log.telling import told
 
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? ?[\w+:-]*")
+#: A log without times cannot tell what is new.
+_NEVER = "9"
 _EPOCH = re.compile(rb"\d{9,}\.\d{3}")
 
 
@@ -58,4 +60,4 @@ def _bound(log: Tail, since: datetime) -> str:
                 return f"{since + (local - at.replace(microsecond=0)):%Y-%m-%d %H:%M:%S}"
         elif _EPOCH.match(line):
             return f"{since.timestamp():.3f}"
-    return ""
+    return _NEVER

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
-from runbook.targets.slow_log.form import Bounds, Form
+from runbook.targets.slow_log.form import Bounds, Form, UnknownPrefix
 from runbook.targets.slow_log.prefix import pattern, scanner
 from runbook.targets.slow_log.tally import Tally
 
@@ -15,7 +16,7 @@ class Stderr(Form):
     name = "stderr"
 
     def __init__(self, bounds: Bounds, prefix: str) -> None:
-        super().__init__(bounds)
+        super().__init__(_of_epoch(bounds) if "%n" in prefix else bounds)
         self._pattern = pattern(prefix)
         self._match = self._pattern.match
         scanned = scanner(prefix)
@@ -27,6 +28,8 @@ class Stderr(Form):
         numbers = scanned.groupindex
         self._groups = tuple(numbers[name] for name in ("line", self._time, self._session, "ms", "what", "said"))
         self.dated = "time" in names
+        if self._bounded and not self.dated:
+            raise UnknownPrefix  # without times nobody can tell which records are wanted
 
     def first(self, data: bytes) -> int:
         """At the first line that has the prefix."""
@@ -109,6 +112,17 @@ class Stderr(Form):
         if said is not None and (more or "\x01" in said):
             said = _joined(said, more)
         tally.timed(session, float(milliseconds.replace(",", ".")), what, said)
+
+
+def _of_epoch(bounds: Bounds) -> Bounds:
+    """Bounds as ``%n`` writes times: seconds since 1970. Dates are taken for UTC's."""
+
+    def seconds(bound: str) -> str:
+        if bound[4:5] != "-":
+            return bound
+        return f"{datetime.fromisoformat(bound).replace(tzinfo=UTC).timestamp():.3f}"
+
+    return Bounds(seconds(bounds.since), seconds(bounds.until))
 
 
 def _joined(words: str, more: list[str]) -> str:

@@ -14,7 +14,7 @@ from runbook.targets.slow_log.findings import SlowLog
 from runbook.targets.slow_log.form import Bounds
 from runbook.targets.slow_log.forms import UnknownPrefix, form_of
 from runbook.targets.slow_log.prefix import COMMON
-from runbook.targets.slow_log.reading import tallied
+from runbook.targets.slow_log.reading import UnknownForm, tallied
 from runbook.targets.slow_log.sources import Source, sources
 from runbook.targets.slow_log.telling import told
 
@@ -145,6 +145,17 @@ def test_bounds_are_by_the_logs_own_clock(form: str, tmp_path: Path) -> None:
     data = FORMS[form]() + FORMS[form]().replace(b"10:00:00.123", b"11:30:00.000")
     assert read(tmp_path / "log", data, None, Bounds("2026-11-20 11", "2026-11-20 12")).statements[0].count == 3
     assert read(tmp_path / "log", data, None, Bounds("2026-11-20 12")).records == 0
+
+
+def test_bounds_of_seconds_since_1970_and_of_no_time_at_all(tmp_path: Path) -> None:
+    data = stderr(prefix="1795190400.123 [{pid}] ")  # 2026-11-20 16:00 UTC
+    for since, count in (("2026-11-20 15:59", 3), ("2026-11-20 16:01", 0)):
+        found = read(tmp_path / "log", data, "%n [%p] ", Bounds(since))
+        assert sum(s.count for s in found.statements if s.tables == ("tbae001_inscripcion",)) == count
+    undated = stderr(prefix="[{pid}] ")
+    assert read(tmp_path / "log", undated, "[%p] ").statements[0].count == 3
+    with pytest.raises(UnknownForm):
+        read(tmp_path / "log", undated, "[%p] ", Bounds("2026-11-20"))
 
 
 @pytest.mark.parametrize("form", FORMS)
