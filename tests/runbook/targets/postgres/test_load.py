@@ -12,9 +12,13 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from checks import _overload
+from checks.etl import check_etl_latency
 from runbook.errors import ProbeError, ProbeFailure
+from runbook.model import Finding, Proof
 from runbook.targets.postgres.database import Database
 from runbook.targets.postgres.load_structs import Load
+from tests.checks import fakes
 from tests.runbook.targets.conftest import MakeDatabase
 from tests.runbook.targets.postgres.test_activity import LOCK, named, waiting
 from tests.runbook.targets.servers_postgres import Connection, PostgresServer, _free_port, _unprivileged, until
@@ -315,6 +319,38 @@ class TestReplication:
         assert holders["slot"].name == "seguidora", "the feedback of one with a slot is held by the slot"
         assert caught.value.kind is ProbeFailure.ABSENT
         admin.execute("SELECT pg_drop_replication_slot('seguidora')")
+
+
+class TestConclusion:
+    """What the cause "overload" makes of a real server."""
+
+    def found(self, database: Database, **settings: float) -> Finding:
+        return _overload.overloaded(_overload.look(database), fakes.limits(check_etl_latency, **settings))
+
+    def test_the_application_and_the_statement_that_compute_are_named(
+        self, database: Database, postgres: PostgresServer
+    ) -> None:
+        statement = "SELECT sum(n) FROM generate_series(1, 3000000) AS n"
+        with at_work(postgres, "reporte:replica-1", statement), at_work(postgres, "reporte:replica-2", statement):
+            found = self.found(database, at_work=1)
+        assert found.proof is Proof.CONFIRMED
+        assert "reporte is 100% of that" in str(found.summary)
+        assert "SELECT sum(n) FROM generate_series($1, $2) AS n" in str(found.summary)
+
+    def test_a_table_that_nobody_cleans(self, database: Database, admin: Connection) -> None:
+        admin.execute(
+            "INSERT INTO tbae002_bajas (uuid, id_estatus_procesamiento) SELECT n, 3 FROM generate_series(1, 12000) AS n"
+        )
+        admin.execute("DELETE FROM tbae002_bajas WHERE uuid <> '1'")
+        told(admin)
+        until(lambda: [debt for debt in database.vacuuming().debts if debt.table == "tbae002_bajas"])
+        found = self.found(database)
+        assert str(found.summary) == (
+            "tbae002_bajas has 11999 rows that are dead beside 1 rows: autovacuum is switched off for it"
+        )
+
+    def test_a_server_at_leisure(self, database: Database) -> None:
+        assert self.found(database).proof is Proof.RULED_OUT
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def test_lots_are_by_table_subsystem_and_day(database: Database, admin: Connecti
     lot("twice", 3, 3, 4)
     lot("other", 3, 1, 5)
     lot("long ago", 40, 5, 4)
-    answer(admin, "twice0", ago=timedelta(days=3))
+    answer(admin, "twice0", ago=timedelta(days=3), status=2)
     stage(admin, "baja", age=timedelta(days=3), status=3, table="tbae002_bajas")
     answer(admin, "baja", ago=timedelta(days=3))
     row = admin.execute("SELECT localtimestamp::date AS today").fetchone()
