@@ -17,9 +17,9 @@ from tests.runbook.targets.workers.servers_kubernetes import Cluster
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replicas count as up at once, and one that does not come up has a second more than its own time."""
+    """Replicas count as up at once, and one that does not come up has hardly more than its own time."""
     monkeypatch.setattr(waiting, "STEADY", timedelta(0))
-    monkeypatch.setattr(waiting, "GRACE", timedelta(seconds=1))
+    monkeypatch.setattr(waiting, "GRACE", timedelta(seconds=0.3))
     monkeypatch.setattr(waiting, "POLL", 0.02)
 
 

@@ -125,7 +125,7 @@ def test_pods_that_crash_fail_the_change_in_its_time_and_say_why(cluster: tuple[
     assert (fallen.state, fallen.restarts, fallen.declared) == ("BACKOFF", 4, False)
     assert number(workers).running == 2
     state.crashing = False
-    assert do(workers, "scale", {"running": 3}, service=SERVICE, to=2)["running"] == 2
+    assert do(ground.workers(), "scale", {"running": 3}, service=SERVICE, to=2)["running"] == 2
 
 
 def test_a_long_list_comes_in_pages(cluster: tuple[Ground, Cluster]) -> None:
