@@ -17,7 +17,6 @@ from runbook.targets.postgres import (
     building,
     exchange,
     indexes,
-    locking,
     operations,
     rights,
     stored,
@@ -29,11 +28,8 @@ from runbook.targets.postgres.load import LoadReadings
 from runbook.targets.postgres.stored import ForeignKey, IndexUses, StoredIndex
 from runbook.targets.postgres.structs import (
     Batch,
-    Blocker,
-    Connections,
     ExchangeLatency,
     IndexProposal,
-    Session,
     Sight,
     StagingTable,
     Statement,
@@ -83,32 +79,6 @@ class Database(LoadReadings):
     def clock_skew(self) -> timedelta:
         """How far this machine's clock is off the server's, by what :meth:`sight` read in this run. Reads only."""
         return datetime.now(UTC) - self.sight().now
-
-    @probe(needs=_MONITOR)
-    def connections(self) -> Connections:
-        """How many connections there are and may be: of the server, the database and each role, most used first.
-
-        Roles named in ``application_roles`` show even without a connection. Raises ProbeError(BLIND) without sight.
-        """
-        with self._connections.reader() as reader:
-            return activity.connections(reader)
-
-    @probe(needs=_MONITOR)
-    def sessions(self) -> tuple[Session, ...]:
-        """Client backends of the whole server but this one, longest transaction first. Raises ProbeError(BLIND)."""
-        with self._connections.reader() as reader:
-            found = activity.sessions(reader)
-        return tuple(session for session in found if session.backend_type == "client backend")
-
-    @probe(needs=_MONITOR)
-    def blockers(self) -> tuple[Blocker, ...]:
-        """Sessions that others wait for and that wait for nobody, most waiters first, each with the tree behind it.
-
-        Empty when nobody waits. A prepared transaction shows as a session with pid 0. Ours are left out.
-        Raises ProbeError(BLIND).
-        """
-        with self._connections.reader() as reader:
-            return locking.blockers(reader)
 
     @probe(needs=_TABLES)
     def etl_latency(self, window: timedelta) -> tuple[ExchangeLatency, ...]:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from runbook.probes import probe
 from runbook.targets.base import Target
-from runbook.targets.postgres import pace, upkeep, waiting
+from runbook.targets.postgres import activity, locking, pace, upkeep, waiting
 from runbook.targets.postgres.connection import Readers
 from runbook.targets.postgres.load_structs import (
     FrozenAge,
@@ -21,6 +21,7 @@ from runbook.targets.postgres.load_structs import (
     Replication,
     Vacuuming,
 )
+from runbook.targets.postgres.structs import Blocker, Connections, Session
 
 _MONITOR = "PostgreSQL role pg_monitor"
 _TABLES = "PostgreSQL SELECT on the tables of the schema"
@@ -39,6 +40,32 @@ class LoadReadings(Target):
     @abstractmethod
     def _connections(self) -> Readers:
         """The reader's connections. Raises NotConfigured."""
+
+    @probe(needs=_MONITOR)
+    def connections(self) -> Connections:
+        """How many connections there are and may be: of the server, the database and each role, most used first.
+
+        Roles named in ``application_roles`` show even without a connection. Raises ProbeError(BLIND) without sight.
+        """
+        with self._connections.reader() as reader:
+            return activity.connections(reader)
+
+    @probe(needs=_MONITOR)
+    def sessions(self) -> tuple[Session, ...]:
+        """Client backends of the whole server but this one, longest transaction first. Raises ProbeError(BLIND)."""
+        with self._connections.reader() as reader:
+            found = activity.sessions(reader)
+        return tuple(session for session in found if session.backend_type == "client backend")
+
+    @probe(needs=_MONITOR)
+    def blockers(self) -> tuple[Blocker, ...]:
+        """Sessions that others wait for and that wait for nobody, most waiters first, each with the tree behind it.
+
+        Empty when nobody waits. A prepared transaction shows as a session with pid 0. Ours are left out.
+        Raises ProbeError(BLIND).
+        """
+        with self._connections.reader() as reader:
+            return locking.blockers(reader)
 
     @probe(needs=_MONITOR)
     def load(self, span: timedelta) -> Load:

@@ -220,7 +220,7 @@ class Standby(Noun, frozen=True, kw_only=True):
 
 
 class Replication(Noun, frozen=True, kw_only=True):
-    """Who follows this server and what it keeps for them. ``kept_at_most`` limits a slot, None where nothing does."""
+    """Who follows this server and what it keeps for them; ``kept_at_most`` limits a slot, None where nothing does."""
 
     slots: tuple[Slot, ...]
     standbys: tuple[Standby, ...]

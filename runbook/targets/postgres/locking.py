@@ -35,16 +35,6 @@ class Queue:
     wants: dict[int, str]
     held: dict[int, set[str]]
 
-    def depth(self, node: Node, root: Node) -> int:
-        """The longest way from the root: whoever stands behind two stands behind the last of them."""
-        return self._depth(node, root, frozenset())
-
-    def _depth(self, node: Node, root: Node, seen: frozenset[Node]) -> int:
-        if node == root:
-            return 0
-        ways = [self._depth(ahead, root, seen | {node}) for ahead in self.waits_for.get(node, ()) if ahead not in seen]
-        return 1 + max((way for way in ways if way >= 0), default=-2)
-
     def likeness(self, node: Node) -> tuple[str, str, str]:
         """What puts those that want the same for the same side by side."""
         session = self.known[node]
@@ -99,7 +89,7 @@ def _held(reader: Line, pids: set[int]) -> dict[int, set[str]]:
 
 def _blocker(root: Node, queue: Queue) -> Blocker:
     """What they fight for is what both sides hold or await; where a row lock leaves no trace, what the waiters do."""
-    behind = tuple(_tree(root, root, queue, {root}))
+    behind = tuple(_tree(root, queue))
     waiters = [waiter.session for waiter in behind]
     awaited = set[str]().union(*(queue.held.get(waiter.pid, set()) for waiter in waiters))
     common = awaited & queue.held.get(root, set()) if isinstance(root, int) else set[str]()
@@ -113,16 +103,49 @@ def _blocker(root: Node, queue: Queue) -> Blocker:
     )
 
 
-def _tree(node: Node, root: Node, queue: Queue, shown: set[Node]) -> Iterator[Waiter]:
+def _tree(root: Node, queue: Queue) -> Iterator[Waiter]:
     """Each one below the last of those that it stands behind, once, before those that wait for it."""
-    depth = queue.depth(node, root)
-    for waiter in sorted(queue.blocks.get(node, ()), key=queue.likeness):
-        if waiter in shown or queue.depth(waiter, root) != depth + 1:
-            continue
-        shown.add(waiter)
-        session = queue.known[waiter]
-        yield Waiter(session=session, depth=depth + 1, wants=queue.wants.get(session.pid, ""))
-        yield from _tree(waiter, root, queue, shown)
+    depths = _depths(root, queue)
+    shown, ahead = {root}, [root]
+    while ahead:
+        node = ahead.pop()
+        if node != root:
+            session = queue.known[node]
+            yield Waiter(session=session, depth=depths[node], wants=queue.wants.get(session.pid, ""))
+        below = [w for w in queue.blocks.get(node, ()) if w not in shown and depths[w] == depths[node] + 1]
+        shown.update(below)
+        ahead.extend(sorted(below, key=queue.likeness, reverse=True))
+
+
+def _depths(root: Node, queue: Queue) -> dict[Node, int]:
+    """How far each one stands from the root, by the longest way: who stands behind two stands behind the last of them.
+
+    A ring (sessions that wait for each other until the server ends one) is broken where it was entered.
+    """
+    open_ = _unsettled(root, queue)
+    depths, ready = {root: 0}, [root]
+    while ready:
+        node = ready.pop()
+        open_.pop(node, None)
+        for waiter in queue.blocks.get(node, ()):
+            if waiter in open_:
+                depths[waiter] = max(depths.get(waiter, 0), depths[node] + 1)
+                open_[waiter] -= 1
+                if not open_[waiter]:
+                    ready.append(waiter)
+        if not ready:
+            ready.extend([waiter for waiter in open_ if waiter in depths][:1])
+    return depths
+
+
+def _unsettled(root: Node, queue: Queue) -> dict[Node, int]:
+    """Everybody behind the root, with how many of those that he waits for are among them or the root."""
+    reached, ahead = {root}, [root]
+    while ahead:
+        new = set(queue.blocks.get(ahead.pop(), ())) - reached
+        reached |= new
+        ahead.extend(new)
+    return {node: sum(before in reached for before in queue.waits_for[node]) for node in reached - {root}}
 
 
 def _prepared(row: dict[str, Any]) -> Session:
