@@ -10,8 +10,7 @@ from runbook.targets.postgres.structs import Noun
 class WaitShare(Noun, frozen=True, kw_only=True):
     """Sessions of one application at one statement that wait for one thing, on average over all looks.
 
-    ``kind`` and ``event`` are the server's; ``kind`` is ``CPU`` for one that waits for nothing. ``query`` has no values
-    and is empty for a session of another database.
+    ``kind`` and ``event`` are the server's, or ``CPU`` for nothing. ``query`` is empty for another database's.
     """
 
     application: str
@@ -163,9 +162,8 @@ class FrozenAge(Noun, frozen=True, kw_only=True):
 class HorizonHolder(Noun, frozen=True, kw_only=True):
     """Who keeps dead rows from being removed. ``age`` is in transactions, ``since`` how long it has done so.
 
-    ``kind`` is ``session``, ``prepared transaction``, ``slot`` or ``standby``; ``database`` is empty for those that
-    hold all of them, and ``here`` says whether the rows of our own are held. ``name`` is the application, the gid, or
-    the slot's.
+    ``kind`` is ``session``, ``prepared transaction``, ``slot`` or ``standby``, ``name`` its application, gid or name;
+    ``database`` is empty for those that hold all of them, ``here`` says whether rows of our own are held.
     """
 
     kind: str
