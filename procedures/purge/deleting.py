@@ -1,14 +1,16 @@
 """Delete exactly the row versions that came back from the archive, a chunk a transaction, its progress within it.
 
-The list is the downloaded lines. Rows are deleted by their places, and what the server gives out as deleted must be
-those very lines: place, ``xmin`` and every column (``doomed`` has the statements). Where it is not, that is undone and
-each row is asked for: it goes when its key and ``xmin`` are those of the list and every column is bit for bit the
+The list is the downloaded lines. Rows are deleted where they were found, and what the server gives out as deleted must
+be those very lines: place, ``xmin`` and every column (``doomed`` has the statements). Where it is not, that is undone
+and each row is asked for: it goes when its key and ``xmin`` are those of the list and every column is bit for bit the
 archived one. What does not match stays, is counted as changed, and is archived again by the next run.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from procedures.archive.encoding import Lines
@@ -45,6 +47,30 @@ class Chunk(NamedTuple):
     text: bytes
     rows: int
 
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Where the first and the last line's row was found."""
+        last = self.text.rfind(b"\n", 0, -1) + 1
+        return _place(self.text, 0), _place(self.text, last)
+
+    @property
+    def places(self) -> bytes:
+        """Where each line's row was found, a line each."""
+        return b"".join(line.partition(b"\t")[0] + b"\n" for line in self.text[:-1].split(b"\n"))
+
+    def is_told_by(self, pieces: Iterator[bytes]) -> bool:
+        """Whether the pieces are the text, byte for byte; looks no further than the first that is not."""
+        at = 0
+        for piece in pieces:
+            if not self.text.startswith(piece, at):
+                return False
+            at += len(piece)
+        return at == len(self.text)
+
+
+def _place(text: bytes, start: int) -> str:
+    return text[start : text.index(b"\t", start)].decode()
+
 
 class Deleter:
     """Deletes the batches of one table, over one connection."""
@@ -52,6 +78,7 @@ class Deleter:
     def __init__(self, ledger: Ledger, access: Access, archive: ArchiveSettings, rules: Rules, table: Table) -> None:
         self._connection, self._access, self._ledger = ledger.connection, access, ledger
         self._archive, self._table, self._say = archive, table, Statements(table, rules)
+        self._alone = True  # as far as is known, nothing else lies between the rows of the batch
         self._connection.execute(self._say.drop_list)
         self._connection.execute(self._say.make_places)
         for method in ("hashjoin", "mergejoin"):  # rows are looked up one by one, whatever is guessed
@@ -64,6 +91,7 @@ class Deleter:
         """
         if proven.manifest.columns != self._table.columns:
             return self._keep(batch, proven)
+        self._alone = True
         size, position = min(most, _FIRST), batch.position
         chunks = _behind(proven.lines(self._archive), position)
         while (chunk := Chunk(*chunks.take(size))).rows:
@@ -97,11 +125,9 @@ class Deleter:
             try:
                 with as_action_errors(self._access, "purge"):
                     return self._chunk(batch, position, chunk, careful=careful)
-            except Referenced:
-                careful = True
-                if last:
-                    raise
-            except Busy:
+            except Busy as error:
+                careful = careful or isinstance(error, Referenced)
+                self._alone = False  # it may have been a row that is not of the list
                 if last:
                     raise
         raise AssertionError("a try returns or raises")
@@ -122,14 +148,24 @@ class Deleter:
         return time.monotonic() - started
 
     def _gone_as_archived(self, chunk: Chunk) -> bool:
-        """Delete what lies where the lines were found. False, and nothing is deleted, where that is not those lines."""
+        """Delete what lies where the lines were found. False, and nothing is deleted, where that is not those lines.
+
+        A stretch is tried until others lie between: then, for the rest of the batch, place by place.
+        """
+        self._alone = self._alone and self._told_alike(chunk, self._say.delete_stretch)
+        return self._alone or self._told_alike(chunk, self._say.delete_places)
+
+    def _told_alike(self, chunk: Chunk, delete: sql.Composed) -> bool:
         from psycopg import Rollback
 
         with self._connection.transaction() as undoing:
-            places = b"".join(line.partition(b"\t")[0] + b"\n" for line in chunk.text[:-1].split(b"\n"))
-            self._copied_in(self._say.load_places, places)
-            if b"".join(copied(self._connection, self._say.delete_and_tell, _PIECE)) == chunk.text:
-                return True
+            if delete is self._say.delete_stretch:
+                self._connection.execute(self._say.set_stretch, chunk.ends)
+            else:
+                self._copied_in(self._say.load_places, chunk.places)
+            with closing(copied(self._connection, delete, _PIECE)) as pieces:
+                if chunk.is_told_by(pieces):
+                    return True
             raise Rollback(undoing)
         return False
 

@@ -1,8 +1,9 @@
 """The statements of the delete: ``staged`` is a line that came back from the archive, ``doomed`` the row it may take.
 
-Most rows lie where they were: they are deleted by their places, and what the server says it deleted must be the
-archived lines, byte for byte. Otherwise each row is asked for: the list of lines is then a temporary table of the same
-columns, filled by COPY, so that the server itself parses what was archived.
+Most rows lie where they were, and nothing else between them: a stretch of the table is deleted, or, where others lie
+between, the places of the lines; what the server says it deleted must be the archived lines, byte for byte. Otherwise
+each row is asked for: the list of lines is then a temporary table of the same columns, filled by COPY, so that the
+server itself parses what was archived.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from psycopg import sql
 
 _LIST, _PLACES = "muses_runbook_list", "muses_runbook_places"
+#: The session's settings that say where a stretch of the table begins and ends.
+_FIRST, _LAST = "muses_runbook.first", "muses_runbook.last"
 #: What the list calls where a row was and which version: names that no table has for its own columns.
 _AT, _VERSION = "muses_runbook_ctid", "muses_runbook_xmin"
 #: Types whose ``=`` holds only for the very same bytes (text under a deterministic collation).
@@ -52,17 +55,41 @@ class Statements:
         return sql.SQL("COPY {} FROM STDIN").format(sql.Identifier("pg_temp", _PLACES))
 
     @cached_property
-    def delete_and_tell(self) -> sql.Composed:
+    def delete_places(self) -> sql.Composed:
         """Delete what lies at the places, and give it out as lines of the archive, in the order of the places."""
         from psycopg import sql
 
+        return self._delete_and_tell(
+            using=sql.SQL("USING {} AS staged").format(sql.Identifier("pg_temp", _PLACES)),
+            where=sql.SQL("doomed.ctid = {}").format(sql.Identifier("staged", _AT)),
+        )
+
+    @cached_property
+    def set_stretch(self) -> sql.SQL:
+        """Say from which place to which, for this transaction: the statement's own text must not differ each time."""
+        from psycopg import sql
+
+        return sql.SQL(f"SELECT set_config('{_FIRST}', %s, true), set_config('{_LAST}', %s, true)")
+
+    @cached_property
+    def delete_stretch(self) -> sql.Composed:
+        """Delete all that lies in the stretch, and give it out as lines of the archive, in the order of its places."""
+        from psycopg import sql
+
+        first, last = (sql.SQL("current_setting({})::tid").format(sql.Literal(name)) for name in (_FIRST, _LAST))
+        where = sql.SQL("doomed.ctid >= {} AND doomed.ctid <= {}").format(first, last)
+        return self._delete_and_tell(using=sql.SQL(""), where=where)
+
+    def _delete_and_tell(self, *, using: sql.Composable, where: sql.Composable) -> sql.Composed:
+        from psycopg import sql
+
         return sql.SQL(
-            "COPY (DELETE FROM ONLY {table} AS doomed USING {places} AS staged WHERE doomed.ctid = staged.{at} "
-            "AND {as_surveyed} RETURNING {columns}) TO STDOUT"
+            "COPY (DELETE FROM ONLY {table} AS doomed {using} WHERE {where} AND {as_surveyed} RETURNING {columns}) "
+            "TO STDOUT"
         ).format(
             table=self._name,
-            places=sql.Identifier("pg_temp", _PLACES),
-            at=sql.Identifier(_AT),
+            using=using,
+            where=where,
             as_surveyed=self._as_surveyed,
             columns=sql.SQL(", ").join(sql.Identifier("doomed", name) for name in (*FOUND, *self.table.names)),
         )

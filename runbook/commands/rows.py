@@ -26,7 +26,7 @@ def list_command(lang: str | None, as_json: bool) -> None:
         click.echo(json.dumps([_plain(row) for row in rows], ensure_ascii=False, indent=2))
         return
     width = max((len(row.id) for row in rows), default=0)
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.id):
         click.echo(f"{row.id:<{width}}  {told(row.title)}")
 
 

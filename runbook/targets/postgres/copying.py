@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult
 
 
-def copied(connection: psycopg.Connection[Any], query: sql.Composed, least: int) -> Iterator[bytes]:
+def copied(connection: psycopg.Connection[Any], query: sql.Composed, least: int) -> Generator[bytes, None, None]:
     """The text of the rows in pieces of whole rows, each of at least ``least`` bytes but the last one.
 
     Raises psycopg.Error, as the server said it. A reader that stops early cancels the statement.

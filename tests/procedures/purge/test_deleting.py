@@ -11,7 +11,7 @@ import pytest
 
 from procedures.archive.encoding import Lines
 from procedures.purge import deleting, milestones, running
-from procedures.purge.deleting import Deleter, _behind, _next_size
+from procedures.purge.deleting import Chunk, Deleter, _behind, _next_size
 from runbook.targets.postgres.copying import copied
 from tests.procedures.purge.ground import Ground
 from tests.procedures.purge.making import (
@@ -264,6 +264,26 @@ class TestPlaces:
         purged = running.purge(ground.site)
         assert changed(purged) == (1, 0)
         assert keys(ground.admin) == set()
+
+    def test_what_lies_between_stays(self, ground: Ground) -> None:
+        for key, status in (("a", 3), ("b", 1), ("c", 3), ("d", 3)):
+            record(ground.admin, key, status=status)
+        assert deleted(running.purge(ground.site)) == {DROPOUTS: 3}
+        assert keys(ground.admin) == {"b"}
+
+    def test_pure_what_is_told_is_the_text_byte_for_byte(self) -> None:
+        chunk = Chunk(b"(0,1)\t7\ta\n(0,2)\t7\tb\n", 2)
+        assert (chunk.ends, chunk.places) == (("(0,1)", "(0,2)"), b"(0,1)\n(0,2)\n")
+        assert chunk.is_told_by(iter([chunk.text]))
+        assert chunk.is_told_by(iter([chunk.text[:10], chunk.text[10:]]))
+        for told in (
+            b"",
+            chunk.text[:-1],
+            chunk.text[10:],
+            chunk.text + b"(0,3)\t7\tc\n",
+            chunk.text.replace(b"7", b"8"),
+        ):
+            assert not chunk.is_told_by(iter([told]))
 
     def test_rows_that_all_moved_are_asked_for(self, ground: Ground) -> None:
         for key in "abc":
