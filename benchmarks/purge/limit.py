@@ -17,8 +17,8 @@ from benchmarks.purge.ground import Ground
 from benchmarks.purge.outcome import Outcome
 from lab.place import ARCHIVE_BUCKET
 
-#: As many rows in an object, and keys in a transaction, as the purge's own settings say by default.
-OBJECT_ROWS, CHUNK = 50_000, 5_000
+#: As many rows and bytes in an object, and keys in a transaction, as the purge's own settings say by default.
+OBJECT_ROWS, OBJECT_BYTES, CHUNK = 200_000, 32 << 20, 5_000
 
 
 def measure(ground: Ground, database: str, before: str) -> Outcome:
@@ -38,12 +38,13 @@ def _exported(outcome: Outcome, connection: psycopg.Connection[Any], table: Exch
         outcome.timed("COPY | zstd"),
         connection.cursor().copy(f"COPY (SELECT x.* FROM {table.qualifying.format(cutoff=before)}) TO STDOUT") as rows,
     ):
-        compressor, body = zstandard.ZstdCompressor(level=3).compressobj(), bytearray()
-        for count, row in enumerate(rows, 1):
+        compressor, body, count, size = zstandard.ZstdCompressor(level=3).compressobj(), bytearray(), 0, 0
+        for row in rows:
             body += compressor.compress(row)
-            if count % OBJECT_ROWS == 0:
+            count, size = count + 1, size + len(row)
+            if count == OBJECT_ROWS or size >= OBJECT_BYTES:
                 bodies.append(bytes(body + compressor.flush()))
-                compressor, body = zstandard.ZstdCompressor(level=3).compressobj(), bytearray()
+                compressor, body, count, size = zstandard.ZstdCompressor(level=3).compressobj(), bytearray(), 0, 0
         bodies.append(bytes(body + compressor.flush()))
     return bodies
 

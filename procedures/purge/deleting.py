@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from procedures.archive.encoding import Lines
@@ -59,13 +58,12 @@ class Chunk(NamedTuple):
         return b"".join(line.partition(b"\t")[0] + b"\n" for line in self.text[:-1].split(b"\n"))
 
     def is_told_by(self, pieces: Iterator[bytes]) -> bool:
-        """Whether the pieces are the text, byte for byte; looks no further than the first that is not."""
-        at = 0
+        """Whether the pieces are the text, byte for byte; takes all of them, so that the statement comes to its end."""
+        at, same = 0, True
         for piece in pieces:
-            if not self.text.startswith(piece, at):
-                return False
+            same = same and self.text.startswith(piece, at)
             at += len(piece)
-        return at == len(self.text)
+        return same and at == len(self.text)
 
 
 def _place(text: bytes, start: int) -> str:
@@ -163,9 +161,8 @@ class Deleter:
                 self._connection.execute(self._say.set_stretch, chunk.ends)
             else:
                 self._copied_in(self._say.load_places, chunk.places)
-            with closing(copied(self._connection, delete, _PIECE)) as pieces:
-                if chunk.is_told_by(pieces):
-                    return True
+            if chunk.is_told_by(copied(self._connection, delete, _PIECE)):
+                return True
             raise Rollback(undoing)
         return False
 
@@ -198,4 +195,4 @@ def _behind(lines: Lines, count: int) -> Lines:
 
 def _next_size(size: int, held: float, most: int) -> int:
     """Larger or smaller, so that the next chunk holds its locks for about the time aimed at."""
-    return max(_FEWEST, min(most, int(size * min(2.0, _AIM / max(held, 0.001)))))
+    return min(most, max(_FEWEST, int(size * min(2.0, _AIM / max(held, 0.001)))))

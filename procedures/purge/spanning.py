@@ -29,10 +29,9 @@ class Span:
         if b"".join(chunk).count(b"\t") != self._fields * len(chunk):
             raise ValueError("it holds lines of another table")
         keys: list[Any] = self._key.of(chunk)
-        self._keys = _ends(self._keys, [int(key) for key in keys] if self._number else keys)
+        self._keys = _ends(self._keys, list(map(int, keys)) if self._number else keys)
         if self._time:
-            known = [time for time in self._time.of(chunk) if time[:1].isdigit()]
-            self._times = _ends(self._times, known) if known else self._times
+            self._times = _ends(self._times, _finite(self._time.of(chunk)))
         if self._subsystem:
             self._subsystems.update(self._subsystem.of(chunk))
 
@@ -50,9 +49,16 @@ class Span:
 
 
 def _ends(known: list[Any], more: list[Any]) -> list[Any]:
-    """The first and the last of all."""
-    both = [*known, *more]
-    return [min(both), max(both)]
+    """The first and the last of all; empty where there are none."""
+    ends = [*known, min(more), max(more)] if more else known
+    return [min(ends), max(ends)] if ends else []
+
+
+def _finite(times: list[bytes]) -> list[bytes]:
+    """Without unknown and infinite ones. These begin with no digit, and so lie before or behind all others."""
+    if all(time[:1].isdigit() for time in (min(times), max(times))):
+        return times
+    return [time for time in times if time[:1].isdigit()]
 
 
 def _is_number(manifest: Manifest) -> bool:

@@ -54,7 +54,7 @@ class PurgeSettings(Strict, frozen=True, kw_only=True):
     processed_statuses: tuple[str, ...] = ("PROCESADO", "ERROR")
     holds: tuple[Hold, ...] = ()
     state_schema: str = "muses_runbook"
-    batch_rows: int = 50_000
+    batch_rows: int = 200_000
     batch_bytes: Size = Size(32 * 1024**2)
     chunk_rows: int = 5_000
     executor: str = "threads"

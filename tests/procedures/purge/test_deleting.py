@@ -214,6 +214,7 @@ class TestProgress:
         assert _next_size(1000, deleting._AIM / 100, 5000) == 2000
         assert _next_size(4000, 0.0, 5000) == 5000
         assert _next_size(1000, 10.0, 5000) == 100
+        assert _next_size(50, 0.0, 50) == 50
 
 
 class TestWhatCameSince:
