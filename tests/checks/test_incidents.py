@@ -132,6 +132,7 @@ def test_the_database_refuses_so_nothing_is_scaled(lab: Place) -> None:
     assert queue.verification.proven is Proven.FIXED, told(treated)
 
 
+@pytest.mark.soak
 def test_a_large_batch_says_when_it_will_be_done(lab: Place) -> None:
     BREAKAGES["big-batch"].apply(lab)
     run = check_until(lab, lambda run: "ETL-01" in breached(run))

@@ -155,6 +155,7 @@ def test_too_few_consumers(lab_place: Place) -> None:
         await_effect("cuatro réplicas basten", lambda: messages(lab_place) < 40, patience=30)
 
 
+@pytest.mark.soak
 def test_slow_query(lab_place: Place) -> None:
     with broken(lab_place, "slow-query") as breakage:
         await_effect("se acumule el retraso", lambda: waiting_age(lab_place) > 15, patience=60)
@@ -165,6 +166,7 @@ def test_slow_query(lab_place: Place) -> None:
     assert database.number(lab_place, "SELECT count(*) FROM tbmu002_persona") < 100_000
 
 
+@pytest.mark.soak
 def test_slow_query_is_healed_without_anybody_elses_index(lab_place: Place) -> None:
     with broken(lab_place, "slow-query"):
         await_effect("se acumule algún retraso", lambda: waiting_age(lab_place) > 3, patience=60)

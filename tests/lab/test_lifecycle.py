@@ -68,6 +68,7 @@ def test_comes_up_from_nothing_quickly_and_goes_down_without_a_trace(home: Path)
     assert seconds < 20
 
 
+@pytest.mark.soak
 def test_up_and_down_can_be_repeated_and_keep_the_data(home: Path) -> None:
     place = lifecycle.up(home)
     running = {process.label: process.pid for process in supervision.processes(place)}
@@ -112,6 +113,7 @@ def test_comes_back_with_its_data_after_postgres_and_then_everything_was_killed(
     assert all_run(place)
 
 
+@pytest.mark.soak
 def test_two_labs_stand_side_by_side(tmp_path: Path) -> None:
     homes, schemas = (tmp_path / "uno", tmp_path / "dos"), ("muses_dev", "muses_qa")
     try:
@@ -145,6 +147,7 @@ def test_an_up_that_was_killed_halfway_can_be_repeated(home: Path) -> None:
     assert all_run(lifecycle.up(home))
 
 
+@pytest.mark.soak
 def test_a_server_that_will_not_start_says_why_and_leaves_nothing(home: Path) -> None:
     place = Place.new(home)
     postgres.prepare(place)

@@ -211,6 +211,7 @@ AGAIN = [
 ]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("first", "then"), AGAIN)
 def test_killed_again_while_it_goes_on(
     first: str, then: str, dying: Purger, ground: Ground, before: Lines, site: Site

@@ -71,6 +71,7 @@ def end_sessions(ground: Ground, which: str) -> None:
     until(lambda: ground.admin.execute(there, [list(found)]).fetchall()[0]["n"] == 0, patience=20)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", OF_A_BATCH)
 def test_the_session_of_a_batch_is_lost(name: str, at: Any, ground: Ground, before: Lines, site: Site) -> None:
     passed = at(name, lambda: end_sessions(ground, f"NOT {_HOLDS}"))
@@ -121,6 +122,7 @@ TRANSACTIONS = {
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("where", ["before the commit", "after the commit"])
 @pytest.mark.parametrize(("marker", "alone"), TRANSACTIONS.values(), ids=TRANSACTIONS.keys())
 def test_nobody_knows_whether_it_was_committed(

@@ -83,6 +83,7 @@ PASSING = {
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("case", PASSING.values(), ids=PASSING.keys())
 def test_what_passes_is_made_good(case: Case, faults: FaultyStore, ground: Ground, before: Lines, site: Site) -> None:
     put(faults, case)
