@@ -13,7 +13,7 @@ setup: ## Set up .venv, the lab's storage server and RabbitMQ
 demo: setup ## Break a small real SEP-MUSES, check it, fix it, prove it, and leave the report
 	@$(RUN)/muses-runbook demo
 
-setup-tests: setup
+setup-tests:
 	@tools/setup --tests
 
 test: setup-tests ## Run all tests on two workers, each with a lab of its own, with coverage printed

@@ -9,7 +9,7 @@ archived one. What does not match stays, is counted as changed, and is archived 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from procedures.archive.encoding import Lines
@@ -150,17 +150,20 @@ class Deleter:
 
         A stretch is tried until others lie between: then, for the rest of the batch, place by place.
         """
-        self._alone = self._alone and self._told_alike(chunk, self._say.delete_stretch)
-        return self._alone or self._told_alike(chunk, self._say.delete_places)
+        self._alone = self._alone and self._told_alike(chunk, self._set_stretch, self._say.delete_stretch)
+        return self._alone or self._told_alike(chunk, self._load_places, self._say.delete_places)
 
-    def _told_alike(self, chunk: Chunk, delete: sql.Composed) -> bool:
+    def _set_stretch(self, chunk: Chunk) -> None:
+        self._connection.execute(self._say.set_stretch, chunk.ends)
+
+    def _load_places(self, chunk: Chunk) -> None:
+        self._copied_in(self._say.load_places, chunk.places)
+
+    def _told_alike(self, chunk: Chunk, prepare: Callable[[Chunk], None], delete: sql.Composed) -> bool:
         from psycopg import Rollback
 
         with self._connection.transaction() as undoing:
-            if delete is self._say.delete_stretch:
-                self._connection.execute(self._say.set_stretch, chunk.ends)
-            else:
-                self._copied_in(self._say.load_places, chunk.places)
+            prepare(chunk)
             if chunk.is_told_by(copied(self._connection, delete, _PIECE)):
                 return True
             raise Rollback(undoing)

@@ -30,6 +30,8 @@ _BY_ERRNO = {
     errno.EPERM: ProbeFailure.DENIED,
 }
 
+_BY_STATUS = {401: ProbeFailure.DENIED, 403: ProbeFailure.DENIED, 404: ProbeFailure.ABSENT}
+
 
 def failure_of(error: BaseException) -> ProbeFailure:
     """What kind of failure an exception is, looking inside it; BROKEN when it is none of the network's."""
@@ -40,6 +42,23 @@ def unreachable(target: str, where: str, error: BaseException) -> ProbeError:
     """The ProbeError that a failed exchange with ``where`` (an address a person knows) amounts to."""
     kind = failure_of(error)
     return ProbeError(target, kind, _said(kind, where, _detail(error)))
+
+
+def status_failure(status: int) -> ProbeFailure:
+    """What an HTTP status from 400 up means for whoever asked."""
+    return _BY_STATUS.get(status, ProbeFailure.BROKEN)
+
+
+def unix_connection(path: str, patience: float) -> socket.socket:
+    """A connection to a Unix socket, each of whose reads may take so many seconds. Raises OSError."""
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        made.settimeout(patience)
+        made.connect(path)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def tls_context(cafile: os.PathLike[str] | None) -> ssl.SSLContext:

@@ -23,7 +23,7 @@ from runbook.learnt import learnt
 from runbook.redact import masked_text
 from runbook.settings import Login, Secret
 from runbook.targets.identity import revealed
-from runbook.targets.network import tls_context, unreachable
+from runbook.targets.network import status_failure, tls_context, unix_connection, unreachable
 from runbook.text import text
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Web:
         host, port = self._url.hostname or "localhost", self._url.port
         if self._socket is not None:
             connection = HTTPConnection(host, timeout=PATIENCE)
-            connection.sock = _unix(self._socket)
+            connection.sock = unix_connection(self._socket, PATIENCE)
             return connection
         if self._url.scheme == "https":
             return HTTPSConnection(host, port, timeout=PATIENCE, context=self._context())
@@ -162,27 +162,11 @@ class Web:
         return context
 
     def _refused(self, status: int, path: str, content: bytes) -> ProbeError:
-        kind = ProbeFailure.BROKEN
-        if status in (401, 403):
-            kind = ProbeFailure.DENIED
-        elif status == 404:
-            kind = ProbeFailure.ABSENT
         reason = masked_text(" ".join(content[:4096].decode(errors="replace").split()))[:_SHOWN]
         said = text(
             "{where} answered {status} at {path}: {reason}", where=self.address, status=status, path=path, reason=reason
         )
-        return ProbeError(self.target, kind, said, code=str(status))
-
-
-def _unix(path: str) -> socket.socket:
-    made = socket.socket(socket.AF_UNIX)
-    try:
-        made.settimeout(PATIENCE)
-        made.connect(path)
-    except OSError:
-        made.close()
-        raise
-    return made
+        return ProbeError(self.target, status_failure(status), said, code=str(status))
 
 
 def _end_of(

@@ -17,7 +17,7 @@ from runbook.errors import ProbeError, ProbeFailure
 from runbook.learnt import learnt
 from runbook.settings import BrokerSettings, Login
 from runbook.targets.identity import revealed
-from runbook.targets.network import tls_context, unreachable
+from runbook.targets.network import status_failure, tls_context, unreachable
 from runbook.targets.rabbitmq.rows import ChannelRow, ConnectionRow, ConsumerRow, QueueRow, Whoami
 from runbook.text import text
 
@@ -143,9 +143,8 @@ class ManagementApi:
             return ProbeError(self.target, ProbeFailure.BROKEN, said, code=str(status))
         if status in (401, 403):
             return self._denied(status, reason)
-        kind = ProbeFailure.ABSENT if status == 404 else ProbeFailure.BROKEN
         said = text("{where} answered {status}: {reason}", where=self.address, status=status, reason=reason)
-        return ProbeError(self.target, kind, said, code=str(status))
+        return ProbeError(self.target, status_failure(status), said, code=str(status))
 
     def _denied(self, status: int, reason: str) -> ProbeError:
         said = text(

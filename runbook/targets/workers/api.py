@@ -19,7 +19,7 @@ import msgspec
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.learnt import learnt
 from runbook.redact import masked_text
-from runbook.targets.network import unreachable
+from runbook.targets.network import status_failure, unix_connection, unreachable
 from runbook.text import text
 
 T = TypeVar("T")
@@ -126,14 +126,13 @@ class Api:
             reason = msgspec.json.decode(body, type=learnt(_Refusal)).message
         except (msgspec.DecodeError, UnicodeDecodeError):
             reason = ""
-        kind = {401: ProbeFailure.DENIED, 403: ProbeFailure.DENIED, 404: ProbeFailure.ABSENT}.get(status)
         said = text(
             "{where} answered HTTP {status}: {reason}",
             where=self.address,
             status=status,
             reason=masked_text(reason[:300]),
         )
-        return ProbeError(self.target, kind or ProbeFailure.BROKEN, said, code=str(status))
+        return ProbeError(self.target, status_failure(status), said, code=str(status))
 
     @property
     def _port(self) -> int:
@@ -170,14 +169,7 @@ def _unix_pool(path: str) -> Any:
 
     class Connection(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            made = socket.socket(socket.AF_UNIX)
-            made.settimeout(PATIENCE)
-            try:
-                made.connect(path)
-            except OSError:
-                made.close()
-                raise
-            return made
+            return unix_connection(path, PATIENCE)
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection

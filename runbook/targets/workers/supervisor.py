@@ -7,7 +7,6 @@ calls ``get…`` methods only.
 from __future__ import annotations
 
 import re
-import socket
 import xmlrpc.client
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ import msgspec
 from runbook import redact
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.learnt import learnt
-from runbook.targets.network import unreachable
+from runbook.targets.network import unix_connection, unreachable
 from runbook.targets.rights import Right
 from runbook.targets.workers.replicas import UP, Named, Replica
 from runbook.text import text
@@ -170,9 +169,7 @@ class _UnixConnection(HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(PATIENCE)
-        self.sock.connect(self._path)
+        self.sock = unix_connection(self._path, PATIENCE)
 
 
 def _replica(info: ProcessInfo) -> Replica:
