@@ -11,7 +11,14 @@ from runbook.limits import Limits
 from runbook.model import Finding, Proof
 from runbook.rows import Check, of
 from runbook.targets.logs.logs import ErrorGroup, ErrorGroups
-from runbook.targets.postgres.structs import Blocker, Connections, IndexProposal, RoleUse, Session
+from runbook.targets.postgres.structs import (
+    Blocker,
+    Connections,
+    ExchangeLatency,
+    IndexProposal,
+    RoleUse,
+    Session,
+)
 from runbook.targets.rabbitmq.broker import Consumer, Queue
 from runbook.targets.workers.replicas import Replica, Service, counted
 from runbook.text import text
@@ -20,6 +27,16 @@ PROCESSING = "servicio-procesamiento-inicial"
 CONSOLIDATION = "servicio-consolidacion"
 QUEUE = "muses.recepcion"
 MINUTE = timedelta(minutes=1)
+#: Just below what warns.
+LATENCY = ExchangeLatency(
+    table="tbae001_inscripcion",
+    finished=100,
+    mean=timedelta(seconds=800),
+    slowest=timedelta(seconds=900),
+    unfinished=0,
+    oldest_unfinished=None,
+    null_times=0,
+)
 
 
 class Told:

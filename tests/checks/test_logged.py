@@ -18,7 +18,6 @@ from runbook.limits import Limits
 from runbook.model import Proof, State
 from runbook.targets.logs.correlation import Shared
 from runbook.targets.logs.logs import Usual
-from runbook.targets.postgres.structs import ExchangeLatency
 from runbook.targets.prometheus.prometheus import Throughput
 from tests.checks import fakes
 from tests.checks.fakes import CONSOLIDATION, PROCESSING, Told
@@ -105,17 +104,6 @@ class TestPace:
         assert self.pace(ProbeError("prometheus", ProbeFailure.REFUSED, "nobody there")) == ["prometheus: nobody there"]
 
 
-LATENCY = ExchangeLatency(
-    table="tbae001_inscripcion",
-    finished=100,
-    mean=timedelta(seconds=800),
-    slowest=timedelta(seconds=900),
-    unfinished=0,
-    oldest_unfinished=None,
-    null_times=0,
-)
-
-
 class Elsewhere:
     """A Prometheus that gives what it is told."""
 
@@ -183,7 +171,7 @@ class TestPast:
     def test_a_past_that_is_too_short_makes_nothing_green(self) -> None:
         history = fakes.NoHistory()
         history.elsewhere = Elsewhere(self.kept)
-        told = Told(etl_latency=(LATENCY,))
+        told = Told(etl_latency=(fakes.LATENCY,))
         found = fakes.judged(check_etl_latency_is_not_rising, database=told, history=history)
         assert found.state is State.SKIPPED
         assert "not enough history" in str(found.summary)

@@ -2,82 +2,29 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from procedures.purge import outlook, running
 from runbook.errors import ActionError
 from tests.procedures.purge.aftermath import Waiting, deleted_so_far
 from tests.procedures.purge.ground import Ground, Servers
-from tests.runbook.targets.servers_postgres import (
-    DATABASE,
-    Connection,
-    PostgresServer,
-    _free_port,
-    _unprivileged,
-    installations,
-    until,
-)
+from tests.runbook.targets.servers_postgres import Connection, standby_of, until
 
 LIMIT = timedelta(milliseconds=300)
 _CAUGHT_UP = "SELECT count(*) AS n FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_flush_lsn()"
 
 
-@contextmanager
-def replica_of(primary: PostgresServer) -> Iterator[Connection]:
-    """The superuser's session at a replica that streams; it is gone at the end, with its data."""
-    programs, port, data = installations()["wheel"], _free_port(), primary.home / "replica"
-    where = ("-h", primary.home, "-p", str(primary.port), "-U", "postgres")
-    copy = (programs / "pg_basebackup", *where, "-D", data, "-R", "-X", "stream", "-c", "fast", "--no-sync")
-    subprocess.run([*_unprivileged(), *copy], check=True, capture_output=True)
-    options = {
-        "port": str(port),
-        "listen_addresses": "",
-        "unix_socket_directories": str(primary.home),
-        "fsync": "off",
-        "max_connections": "30",
-        "max_prepared_transactions": "5",
-        "dynamic_shared_memory_type": "mmap",
-        "wal_receiver_status_interval": "1s",
-    }
-    flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-    command = [*_unprivileged(), programs / "postgres", "-D", data, *flags]
-    with (primary.home / "replica.log").open("wb") as log:
-        process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, start_new_session=True)
-    try:
-        until(lambda: _answers(primary.home, port), patience=20)
-        with closing(_session(primary.home, port)) as session:
-            yield session
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _session(home: Path, port: int) -> Connection:
-    return psycopg.connect(
-        host=str(home), port=port, user="postgres", dbname=DATABASE, autocommit=True, row_factory=dict_row
-    )
-
-
-def _answers(home: Path, port: int) -> bool:
-    try:
-        _session(home, port).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
 @pytest.fixture(scope="module")
 def replica(purge_servers: Servers) -> Iterator[Connection]:
     """One for the tests here."""
-    with replica_of(purge_servers.postgres) as session:
+    with (
+        standby_of(purge_servers.postgres, wal_receiver_status_interval="1s") as replica,
+        closing(replica.admin()) as session,
+    ):
         yield session
 
 
@@ -129,8 +76,7 @@ def test_a_replica_that_keeps_up_is_not_waited_for_and_has_the_same_rows(followe
 
 
 def test_a_purge_at_a_replica_is_refused(followed: Ground, replica: Connection) -> None:
-    port = replica.info.port
-    site = followed.changed(database={"host": str(followed.postgres.home), "port": port})
+    site = followed.changed(database={"host": replica.info.host, "port": replica.info.port})
     with pytest.raises(ActionError):
         running.purge(site)
     assert outlook.look(site).objections[0].template.startswith("This server is a standby")

@@ -16,10 +16,11 @@ import pytest
 
 from procedures.purge import milestones, outlook, running
 from runbook.site import Site
+from tests.procedures.killing import ANY
 from tests.procedures.purge.aftermath import check_stopped, gone_on_with, settled
 from tests.procedures.purge.ground import Ground, Servers, ground_on
 from tests.procedures.purge.history import History, told, writers
-from tests.procedures.purge.purging import ANY, Purger, small_pieces
+from tests.procedures.purge.purging import Purger, small_pieces
 
 SEED = 20261124
 SMALL: dict[str, Any] = {"batch_rows": 30, "chunk_rows": 20}

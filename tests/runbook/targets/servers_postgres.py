@@ -75,20 +75,20 @@ class PostgresServer:
         self._run()
         self._furnish()
 
-    def follow(self) -> None:
-        """Start on data that were copied from another server, as its standby; returns when it answers."""
-        self._run()
+    def follow(self, primary: PostgresServer, slot: str | None, settings: dict[str, str]) -> None:
+        """Start on a copy of another server's data, as its standby; returns when it answers."""
+        copy = ["-h", primary.home, "-p", str(primary.port), "-U", "postgres", "-R", "-X", "stream", "-c", "fast"]
+        copy += ["-C", "-S", slot] if slot else []
+        program = [*_unprivileged(), self._programs / "pg_basebackup", "-D", self.home / "data", "--no-sync"]
+        subprocess.run([*program, *copy], check=True, capture_output=True)
+        self._run(**settings)
 
     @property
     def programs(self) -> Path:
         """The folder of the server's programs."""
         return self._programs
 
-    def unprivileged(self) -> tuple[str, ...]:
-        """What goes before programs that must own the server's files."""
-        return _unprivileged()
-
-    def _run(self) -> None:
+    def _run(self, **settings: str) -> None:
         data, log = str(self.home / "data"), self.home / "log"
         options = {
             "listen_addresses": "127.0.0.1",
@@ -101,6 +101,7 @@ class PostgresServer:
             "shared_preload_libraries": "pg_stat_statements",
             "autovacuum": "off",
             "max_prepared_transactions": "5",
+            **settings,
         }
         flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with log.open("ab") as output:
@@ -194,6 +195,17 @@ class PostgresServer:
             admin.execute(f"CREATE DATABASE {DATABASE} OWNER muses_owner")
         with closing(self.admin()) as admin:
             admin.execute("CREATE EXTENSION pg_stat_statements SCHEMA public")
+
+
+@contextmanager
+def standby_of(primary: PostgresServer, *, slot: str | None = None, **settings: str) -> Iterator[PostgresServer]:
+    """A server that follows the other one, through a slot where one is named; it is gone at the end, with its data."""
+    standby = PostgresServer(primary.programs)
+    try:
+        standby.follow(primary, slot, settings)
+        yield standby
+    finally:
+        standby.stop()
 
 
 def until(true: Callable[[], object], patience: float = 5.0) -> None:

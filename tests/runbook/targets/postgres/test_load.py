@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -21,7 +19,7 @@ from runbook.targets.postgres.load_structs import Load
 from tests.checks import fakes
 from tests.runbook.targets.conftest import MakeDatabase
 from tests.runbook.targets.postgres.test_activity import LOCK, named, waiting
-from tests.runbook.targets.servers_postgres import Connection, PostgresServer, _free_port, _unprivileged, until
+from tests.runbook.targets.servers_postgres import Connection, PostgresServer, standby_of, until
 
 SPAN = timedelta(milliseconds=300)
 BUSY = "DO $$ BEGIN FOR n IN 1..1000000 LOOP PERFORM md5(n::text); END LOOP; END $$"
@@ -297,14 +295,15 @@ class TestReplication:
     def test_a_standby_and_its_feedback(
         self, database: Database, make_database: MakeDatabase, postgres: PostgresServer, admin: Connection
     ) -> None:
-        with standby_of(postgres) as standby:
+        settings = {"wal_receiver_status_interval": "1s", "hot_standby_feedback": "on", "cluster_name": "seguidora"}
+        with standby_of(postgres, slot="seguidora", **settings) as server, closing(server.admin()) as standby:
             until(lambda: [s.replay_bytes for s in database.replication().standbys] == [0], patience=20)
             standby.execute("SELECT pg_wal_replay_pause()")
             admin.execute("CREATE TABLE unseen AS SELECT generate_series(1, 1000)")
             until(lambda: (database.replication().standbys[0].replay_bytes or 0) > 10_000)
             found = database.replication()
             holders = {holder.kind: holder for holder in database.horizon()}
-            there = make_database(host=str(postgres.home), port=standby.info.port)
+            there = make_database(port=server.port)
             with pytest.raises(ProbeError) as caught:
                 there.vacuuming()
             assert there.replication().standbys == ()
@@ -351,62 +350,3 @@ class TestConclusion:
 
     def test_a_server_at_leisure(self, database: Database) -> None:
         assert self.found(database).proof is Proof.RULED_OUT
-
-
-@contextmanager
-def standby_of(primary: PostgresServer) -> Iterator[Connection]:
-    """The superuser's session at a standby that streams through a slot; it is gone at the end, with its data."""
-    port, data = _free_port(), primary.home / "standby"
-    where = ("-h", primary.home, "-p", str(primary.port), "-U", "postgres", "-C", "-S", "seguidora")
-    copy = (primary._programs / "pg_basebackup", *where, "-D", data, "-R", "-X", "stream", "-c", "fast", "--no-sync")
-    subprocess.run([*_unprivileged(), *copy], check=True, capture_output=True)
-    options = {
-        "port": str(port),
-        "listen_addresses": "",
-        "unix_socket_directories": str(primary.home),
-        "fsync": "off",
-        "max_connections": "30",
-        "max_prepared_transactions": "5",
-        "dynamic_shared_memory_type": "mmap",
-        "wal_receiver_status_interval": "1s",
-        "hot_standby_feedback": "on",
-        "cluster_name": "seguidora",
-    }
-    flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-    command = [*_unprivileged(), primary._programs / "postgres", "-D", data, *flags]
-    with (primary.home / "standby.log").open("wb") as log:
-        process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, start_new_session=True)
-    try:
-        until(lambda: _answers(primary, port), patience=20)
-        with closing(_session(primary, port)) as session:
-            yield session
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
-
-
-def _session(server: PostgresServer, port: int) -> Connection:
-    from psycopg.rows import dict_row
-
-    return psycopg.connect(
-        host=str(server.home), port=port, user="postgres", dbname="sep_muses", autocommit=True, row_factory=dict_row
-    )
-
-
-def _answers(server: PostgresServer, port: int) -> bool:
-    try:
-        _session(server, port).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-@pytest.mark.parametrize("probe", PROBES)
-def test_without_sight_a_probe_is_blind(
-    make_database: MakeDatabase, postgres: PostgresServer, admin: Connection, probe: str
-) -> None:
-    blind = make_database(reader=postgres.login("muses_stranger"))
-    with pytest.raises(ProbeError) as caught:
-        READ[probe](blind)
-    assert caught.value.kind is ProbeFailure.BLIND
-    assert "GRANT pg_monitor TO muses_stranger" in str(caught.value)

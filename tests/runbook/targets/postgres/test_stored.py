@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
 
@@ -14,7 +13,7 @@ from runbook.errors import ProbeError, ProbeFailure
 from runbook.targets.postgres.database import Database
 from runbook.targets.postgres.stored import StoredIndex
 from tests.runbook.targets.conftest import MakeDatabase
-from tests.runbook.targets.servers_postgres import Connection, PostgresServer, installations, until
+from tests.runbook.targets.servers_postgres import Connection, PostgresServer, installations, standby_of, until
 
 
 def found(database: Database) -> dict[str, StoredIndex]:
@@ -103,25 +102,8 @@ def standby(postgres: PostgresServer) -> Iterator[PostgresServer]:
     """A server that follows the other one; of one version only, because copying takes seconds."""
     if postgres.programs != next(iter(installations().values())):
         pytest.skip("tried with the first server that this machine has")
-    with _following(postgres) as follower:
+    with standby_of(postgres) as follower:
         yield follower
-
-
-@contextmanager
-def _following(primary: PostgresServer) -> Iterator[PostgresServer]:
-    follower = PostgresServer(primary.programs)
-    try:
-        copy = ("-h", str(primary.home), "-p", str(primary.port), "-U", "postgres", "-R", "-c", "fast", "-X", "stream")
-        data = str(follower.home / "data")
-        subprocess.run(
-            [*follower.unprivileged(), primary.programs / "pg_basebackup", "-D", data, *copy],
-            check=True,
-            capture_output=True,
-        )
-        follower.follow()
-        yield follower
-    finally:
-        follower.stop()
 
 
 def test_what_a_standby_uses_is_used(

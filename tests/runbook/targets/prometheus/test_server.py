@@ -13,7 +13,6 @@ from runbook.errors import ProbeError, ProbeFailure
 from runbook.history import History
 from runbook.model import State, Verdict
 from runbook.settings import PrometheusSettings
-from runbook.targets.postgres.structs import ExchangeLatency
 from runbook.targets.prometheus.prometheus import Prometheus
 from tests.checks import fakes
 from tests.checks.fakes import Told
@@ -83,29 +82,20 @@ def summaries(found: Verdict) -> list[str]:
     return [str(measure.summary) for measure in found.measures]
 
 
-LATENCY = ExchangeLatency(
-    table="tbae001_inscripcion",
-    finished=100,
-    mean=timedelta(seconds=800),
-    slowest=timedelta(seconds=900),
-    unfinished=0,
-    oldest_unfinished=None,
-    null_times=0,
-)
-
-
 class TestFirstRun:
     """The same row, the same reading: without a past nothing is known of a trend, with Prometheus it is."""
 
     def test_a_latency_that_rises_is_seen(self, first_run: History) -> None:
-        found = fakes.judged(check_etl_latency_is_not_rising, database=Told(etl_latency=(LATENCY,)), history=first_run)
+        found = fakes.judged(
+            check_etl_latency_is_not_rising, database=Told(etl_latency=(fakes.LATENCY,)), history=first_run
+        )
         assert found.state is State.WARNING
         assert any("The latency of tbae* rises" in one for one in summaries(found))
         assert any("The past is Prometheus's" in one for one in summaries(found))
 
     def test_without_a_past_it_is_not(self) -> None:
         found = fakes.judged(
-            check_etl_latency_is_not_rising, database=Told(etl_latency=(LATENCY,)), history=fakes.NoHistory()
+            check_etl_latency_is_not_rising, database=Told(etl_latency=(fakes.LATENCY,)), history=fakes.NoHistory()
         )
         assert found.state is State.SKIPPED
 

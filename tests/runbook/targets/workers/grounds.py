@@ -6,12 +6,9 @@ documentation says: see ``servers_docker`` and ``servers_kubernetes``.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +24,7 @@ from runbook.targets.workers.replicas import Replica, Service
 from runbook.targets.workers.workers import Workers
 from runbook.text import text
 from tests.booted_hosts import BootedHost
+from tests.runbook.targets.servers_supervisor import USER, supervisord
 from tests.runbook.targets.workers.servers_docker import PROJECT, SERVICE, Daemon, docker
 from tests.runbook.targets.workers.servers_kubernetes import NAMESPACE, OPERATOR, READER, Cluster, kubernetes
 
@@ -150,17 +148,7 @@ def own_connections() -> Iterator[None]:
 
 @contextmanager
 def on_supervisor(home: Path) -> Iterator[Ground]:
-    configuration = home / "supervisord.conf"
-    user = "user=root" if os.geteuid() == 0 else ""
-    configuration.write_text(_SUPERVISOR.format(home=home, user=user, service=SERVICE))
-    argv = (sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration))
-    with (home / "out").open("wb") as out:
-        process = subprocess.Popen(argv, stdout=out, stderr=out, start_new_session=True)
-    try:
-        ends = time.monotonic() + 15
-        while not (home / "s.sock").exists():
-            assert time.monotonic() < ends, (home / "out").read_text()
-            time.sleep(0.05)
+    with supervisord(home, _SUPERVISOR.format(home=home, user=USER, service=SERVICE)):
 
         def make(**settings: Any) -> Workers:
             return made(WorkersSettings(url=f"unix://{home}/s.sock", **settings))
@@ -168,9 +156,6 @@ def on_supervisor(home: Path) -> Iterator[Ground]:
         log = home / "supervisord.log"
         names = [f"{SERVICE}:replica-0{n}" for n in (1, 2)]
         yield Ground("supervisor", make, by_names(names, make), lambda: log.read_text().count("\n"))
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @contextmanager

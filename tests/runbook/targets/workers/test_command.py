@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from runbook.errors import ActionError, ProbeError, ProbeFailure
+from runbook.errors import ActionError, ProbeFailure
 from runbook.settings import WorkersSettings
 from runbook.settings.workers import CommandSettings
 from runbook.targets.workers.replicas import Replica
 from runbook.targets.workers.workers import Workers
+from tests.runbook.targets.workers.failing import failing
 from tests.runbook.targets.workers.grounds import SERVICE, do, made
 
 
@@ -24,12 +24,6 @@ def listing(tmp_path: Path, script: str, **commands: tuple[str, ...]) -> Workers
     file.chmod(0o755)
     settings = CommandSettings(list=(str(file),), timeout=timedelta(seconds=1), **commands)
     return made(WorkersSettings(kind="command", queue="q", command=settings))
-
-
-def failing(act: Callable[[], object]) -> ProbeError:
-    with pytest.raises(ProbeError) as caught:
-        act()
-    return caught.value
 
 
 def test_lines(tmp_path: Path) -> None:

@@ -6,17 +6,17 @@ Against a server that answers as the Engine API's documentation says (``servers_
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runbook.errors import ActionError, ProbeError, ProbeFailure
+from runbook.errors import ActionError, ProbeFailure
 from runbook.settings.workers import DockerSettings
 from runbook.targets.workers import waiting
 from tests.runbook.targets.servers_network import fixed_answer, refused_port, silent_port, tls_in_front_of
+from tests.runbook.targets.workers.failing import failing, refusal
 from tests.runbook.targets.workers.grounds import COMPOSE, Ground, asked_for, do, own, up
 from tests.runbook.targets.workers.servers_docker import SERVICE, Daemon, docker
 
@@ -34,19 +34,6 @@ def swarm(swarm_daemon: Made) -> Made:
 def compose(compose_daemon: Made) -> Made:
     compose_daemon[0].reset()
     return compose_daemon
-
-
-def failing(act: Callable[[], object]) -> ProbeError:
-    with pytest.raises(ProbeError) as caught:
-        act()
-    return caught.value
-
-
-def refusal(act: Callable[[], object]) -> str:
-    with pytest.raises(ActionError) as caught:
-        act()
-    assert caught.value.refused
-    return str(caught.value)
 
 
 class TestSwarm:

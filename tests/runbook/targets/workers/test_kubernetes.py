@@ -8,18 +8,18 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runbook.errors import ActionError, ProbeError, ProbeFailure
+from runbook.errors import ActionError, ProbeFailure
 from runbook.settings import Secret
 from runbook.settings.workers import KubernetesSettings
 from runbook.targets.workers import access
 from tests.runbook.targets.servers_network import refused_port, silent_port
+from tests.runbook.targets.workers.failing import failing, refusal
 from tests.runbook.targets.workers.grounds import Ground, asked_for, do, number, own, up
 from tests.runbook.targets.workers.servers_docker import SERVICE
 from tests.runbook.targets.workers.servers_kubernetes import NAMESPACE, OPERATOR, READER, Cluster
@@ -30,19 +30,6 @@ pytestmark = pytest.mark.usefixtures("at_once")
 @pytest.fixture(autouse=True)
 def _fresh(cluster: tuple[Ground, Cluster]) -> None:
     cluster[0].reset()
-
-
-def failing(act: Callable[[], object]) -> ProbeError:
-    with pytest.raises(ProbeError) as caught:
-        act()
-    return caught.value
-
-
-def refusal(act: Callable[[], object]) -> str:
-    with pytest.raises(ActionError) as caught:
-        act()
-    assert caught.value.refused
-    return str(caught.value)
 
 
 def test_a_number_that_an_autoscaler_owns_is_refused_by_its_name(cluster: tuple[Ground, Cluster]) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from runbook.settings import WorkersSettings
 from runbook.targets.workers.workers import Replica, Workers
 from runbook.text import text
 from tests.runbook.targets.servers_network import fixed_answer, free_port, refused_port, silent_port
+from tests.runbook.targets.servers_supervisor import USER, supervisord
+from tests.runbook.targets.workers.failing import refusal
 
 SERVICE = "servicio-procesamiento-inicial"
 CONFIGURATION = """
@@ -70,22 +71,10 @@ startretries=0
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a running supervisord, short enough for its socket."""
     home = tmp_path_factory.mktemp("sup")
-    configuration, port = home / "supervisord.conf", free_port()
-    user = "user=root" if os.geteuid() == 0 else ""
-    configuration.write_text(CONFIGURATION.format(home=home, user=user, port=port, python=sys.executable))
+    port = free_port()
     (home / "port").write_text(str(port))
-    argv = (sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration))
-    with (home / "out").open("wb") as out:
-        process = subprocess.Popen(argv, stdout=out, stderr=out, start_new_session=True)
-    try:
-        ends = time.monotonic() + 15
-        while not (home / "s.sock").exists():
-            assert time.monotonic() < ends, (home / "out").read_text()
-            time.sleep(0.05)
+    with supervisord(home, CONFIGURATION.format(home=home, user=USER, port=port, python=sys.executable)):
         yield home
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture
@@ -118,13 +107,6 @@ def of(workers: Workers, name: str) -> Replica:
 
 def running(workers: Workers) -> list[str]:
     return [r.name.removeprefix(f"{SERVICE}:") for r in workers.replicas() if r.service == SERVICE and r.running]
-
-
-def refused(act: Callable[[], object]) -> str:
-    with pytest.raises(ActionError) as caught:
-        act()
-    assert caught.value.refused
-    return str(caught.value)
 
 
 def test_declared_replicas_are_seen_in_the_order_people_count(workers: Workers) -> None:
@@ -168,11 +150,11 @@ def test_start_stop_and_restart_wait_until_it_is_true(workers: Workers) -> None:
 def test_a_replica_that_changed_since_the_plan_is_left_alone(workers: Workers) -> None:
     name = f"{SERVICE}:replica-01"
     pid = of(workers, name).pid
-    assert "pid was 1 when the plan was made" in refused(lambda: do(workers, "restart", {"pid": 1}, name=name))
-    refused(lambda: do(workers, "stop", {"state": "STOPPED"}, name=name))
-    refused(lambda: do(workers, "stop", {"unknown": 1}, name=name))
-    refused(lambda: do(workers, "start", {}, name="otro:otro"))
-    refused(lambda: do(workers, "replicas"))
+    assert "pid was 1 when the plan was made" in refusal(lambda: do(workers, "restart", {"pid": 1}, name=name))
+    refusal(lambda: do(workers, "stop", {"state": "STOPPED"}, name=name))
+    refusal(lambda: do(workers, "stop", {"unknown": 1}, name=name))
+    refusal(lambda: do(workers, "start", {}, name="otro:otro"))
+    refusal(lambda: do(workers, "replicas"))
     assert of(workers, name).pid == pid
 
 
@@ -205,13 +187,13 @@ def test_scaling_starts_the_lowest_and_stops_the_highest(workers: Workers) -> No
 
 
 def test_scaling_refuses_what_must_not_be(workers: Workers) -> None:
-    assert "1 to 8 replicas" in refused(lambda: do(workers, "scale", {"running": 2}, service=SERVICE, to=9))
-    refused(lambda: do(workers, "scale", {"running": 2}, service=SERVICE, to=0))
-    refused(lambda: do(workers, "scale", {"running": 2}, service=SERVICE, to=-1))
-    refused(lambda: do(workers, "scale", {"running": 2}, service="testarudo", to=1))
-    refused(lambda: do(workers, "scale", {"running": 0}, service="testarudo", to=2))
-    refused(lambda: do(workers, "scale", {"running": 1}, service=SERVICE, to=3))
-    refused(lambda: do(workers, "scale", {"running": 0}, service="otro", to=1))
+    assert "1 to 8 replicas" in refusal(lambda: do(workers, "scale", {"running": 2}, service=SERVICE, to=9))
+    refusal(lambda: do(workers, "scale", {"running": 2}, service=SERVICE, to=0))
+    refusal(lambda: do(workers, "scale", {"running": 2}, service=SERVICE, to=-1))
+    refusal(lambda: do(workers, "scale", {"running": 2}, service="testarudo", to=1))
+    refusal(lambda: do(workers, "scale", {"running": 0}, service="testarudo", to=2))
+    refusal(lambda: do(workers, "scale", {"running": 1}, service=SERVICE, to=3))
+    refusal(lambda: do(workers, "scale", {"running": 0}, service="otro", to=1))
     assert running(workers) == ["replica-01", "replica-02"]
 
 
