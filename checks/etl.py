@@ -10,6 +10,7 @@ from checks import _batches, _consolidation, _latency, _overload, _pace, _past, 
 from runbook.limits import Limits, Number, Threshold
 from runbook.model import Finding, Risk, Step
 from runbook.rows import Findings, diagnoses, remedies, row
+from runbook.text import bilingual
 
 if TYPE_CHECKING:
     from runbook.history import History
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
     from runbook.targets.workers.workers import Workers
 
 LIMITS = Threshold(warning=timedelta(minutes=15), critical=timedelta(minutes=45))
+STEPS = (
+    bilingual(
+        "Analyse the database's logs: look for slow queries (slow query log)",
+        "Analizar logs de BD: buscar consultas lentas (slow query log)",
+    ),
+    bilingual(
+        "Check the indexes: make sure that the tables tbae* and tbmu* have the right indexes",
+        "Verificar índices: asegurarse de que las tablas tbae* y tbmu* tengan los índices adecuados",
+    ),
+)
 #: What the causes, which both rows share, are judged by.
 CAUSES: dict[str, Number] = {
     "window": timedelta(minutes=5),
@@ -38,6 +49,7 @@ CAUSES: dict[str, Number] = {
     es="La latencia del proceso ETL está dentro de su límite",
     threshold=LIMITS,
     settings=CAUSES,
+    steps=STEPS,
 )
 def check_etl_latency(database: Database, limits: Limits) -> None:
     """The latency of the ETL process is within its limit.
@@ -61,6 +73,7 @@ def check_etl_latency(database: Database, limits: Limits) -> None:
         "least_samples": 5,
         "least_span": timedelta(minutes=10),
     },
+    steps=STEPS,
 )
 def check_etl_latency_is_not_rising(database: Database, history: History, limits: Limits) -> None:
     """The latency of the ETL is not rising.

@@ -10,6 +10,7 @@ from checks import _asked, _capacity, _dead_letters, _growth, _past, _refusals, 
 from runbook.limits import Limits, Threshold
 from runbook.model import Finding, Risk, Step
 from runbook.rows import Findings, diagnoses, remedies, row
+from runbook.text import bilingual
 
 if TYPE_CHECKING:
     from runbook.history import History
@@ -34,6 +35,20 @@ if TYPE_CHECKING:
         "depth_critical": 50_000,
         "drains_within": timedelta(minutes=30),
     },
+    steps=(
+        bilingual(
+            "Check the logs: look for errors in the logs of the processing service",
+            "Verificar logs: revisar los logs del Servicio de Procesamiento en busca de errores",
+        ),
+        bilingual(
+            "Check the consumer's state: make sure that the worker is active",
+            "Verificar estado del consumidor: asegurarse de que el worker esté activo",
+        ),
+        bilingual(
+            "Scale the consumers: raise the number of replicas of the service",
+            "Escalar los consumidores: aumentar el número de réplicas del servicio",
+        ),
+    ),
 )
 def check_queue_does_not_grow(broker: Broker, history: History, limits: Limits) -> None:
     """The message queue does not grow without stopping.

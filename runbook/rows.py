@@ -70,6 +70,7 @@ class Row:
     causes: list[Cause] = field(default_factory=list)
     treatment: Treatment | None = None
     person: Text | None = None
+    steps: tuple[Text, ...] = ()
 
     def all_targets(self) -> tuple[str, ...]:
         """Names of every target the row, its causes or its remedy may ask, each once, in order of first use."""
@@ -91,12 +92,14 @@ def row(
     threshold: Threshold | None = None,
     settings: Mapping[str, Number] | None = None,
     person: Text | None = None,
+    steps: tuple[Text, ...] = (),
 ) -> Callable[[Check], Check]:
     """Declare a check as row ``id``.
 
     ``threshold`` is the warning and critical limit with the guide's numbers; ``settings`` are the row's other
     numbers (a window, a floor) with their defaults; both are overridden in ``[environments.X.limits.ID]``.
-    ``person`` says what a person must decide where there is no remedy. Raises ``ValueError`` for an id used twice.
+    ``person`` says what a person must decide where there is no remedy; ``steps`` are the steps of the written guide
+    that the row carries out, in the guide's words. Raises ``ValueError`` for an id used twice.
     """
 
     def declare(check: Check) -> Check:
@@ -114,6 +117,7 @@ def row(
             targets=_targets(check),
             settings=dict(settings or {}),
             person=person,
+            steps=steps,
         )
         _registry[id] = declared
         check.__row__ = declared  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""What the rows ask of each system, and the least rights that let them."""
