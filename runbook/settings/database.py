@@ -6,6 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
+from runbook.settings.records import RecordsSettings
 from runbook.settings.words import Login, Strict
 
 
@@ -36,3 +39,4 @@ class DatabaseSettings(Strict, frozen=True, kw_only=True):
     retention_days: int = 90
     slow_statement: timedelta = timedelta(milliseconds=50)
     standbys: tuple[str, ...] = ()
+    records: RecordsSettings = msgspec.field(default_factory=RecordsSettings)

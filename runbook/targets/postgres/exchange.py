@@ -6,6 +6,7 @@ server's is. None of them has an index: what only a full scan can tell is told b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -47,14 +48,14 @@ class ExchangeTable:
         time = sql.Identifier("staged", self.access.settings.time_column)
         has_subsystem = "id_subsistema" in self.columns
         return {
-            "table": _within(self.access, self.name),
-            "responses": _within(self.access, RESPONSES),
-            "subsystems": _within(self.access, SUBSYSTEMS),
+            "table": within(self.access, self.name),
+            "responses": within(self.access, RESPONSES),
+            "subsystems": within(self.access, SUBSYSTEMS),
             "subsystem": sql.Identifier("staged", "id_subsistema") if has_subsystem else sql.SQL("NULL::integer"),
             "time": time,
             "moment": self.moment(time),
             "earliest": self.moment(sql.SQL("min({})").format(time)),
-            "cutoff": self._local(sql.SQL("now() - %(retention)s::interval")),
+            "cutoff": self.local(sql.SQL("now() - %(retention)s::interval")),
         }
 
     def moment(self, time: sql.Composable) -> sql.Composable:
@@ -63,7 +64,15 @@ class ExchangeTable:
 
         return time if self._aware else sql.SQL("({} AT TIME ZONE %(zone)s)").format(time)
 
-    def _local(self, moment: sql.Composable) -> sql.Composable:
+    def day(self) -> sql.Composable:
+        """The day of the site's calendar on which a record came."""
+        from psycopg import sql
+
+        time = sql.Identifier("staged", self.access.settings.time_column)
+        local = sql.SQL("({} AT TIME ZONE %(zone)s)").format(time) if self._aware else time
+        return sql.SQL("{}::date").format(local)
+
+    def local(self, moment: sql.Composable) -> sql.Composable:
         """The reverse: a moment as the column would hold it."""
         from psycopg import sql
 
@@ -90,7 +99,7 @@ def batches(reader: Line, zone: str) -> tuple[Batch, ...]:
 def consolidation_rate(reader: Line, zone: str, window: timedelta) -> float:
     """Records answered a second, all exchange tables together."""
     given = window_of(reader, zone, window)
-    query = statement("responses_in_window", responses=_within(reader.access, RESPONSES))
+    query = statement("responses_in_window", responses=within(reader.access, RESPONSES))
     return float(reader.row(query, given)["finished"] / window.total_seconds())
 
 
@@ -125,21 +134,26 @@ def _staging(reader: Line, table: ExchangeTable, given: dict[str, Any]) -> Stagi
 
 def window_of(reader: Line, zone: str, window: timedelta) -> dict[str, Any]:
     """Parameters that bound the responses to a window, on the server's clock."""
-    query = statement("window_start", responses=_within(reader.access, RESPONSES))
+    query = statement("window_start", responses=within(reader.access, RESPONSES))
     start = reader.row(query, {"window": window, "zone": zone, "block": _BLOCK})
     return {**start, "zone": zone, "unfinished": unfinished(reader)}
 
 
 def unfinished(reader: Line) -> list[int]:
     """The numbers of the unfinished statuses. Raises ProbeError(ABSENT): a name that is not there hides the backlog."""
-    rows = reader.rows(statement("statuses", statuses=_within(reader.access, STATUSES)))
-    wanted = {name.strip().upper() for name in reader.access.settings.unfinished_statuses}
+    return status_ids(reader, reader.access.settings.unfinished_statuses, "unfinished_statuses")
+
+
+def status_ids(reader: Line, names: Iterable[str], setting: str) -> list[int]:
+    """The numbers of the statuses of these names. Raises ProbeError(ABSENT), naming the setting that they are from."""
+    rows = reader.rows(statement("statuses", statuses=within(reader.access, STATUSES)))
+    wanted = {name.strip().upper() for name in names}
     if missing := wanted - {row["name"] for row in rows}:
         words = text(
-            "{table} has no status {missing}: correct {setting}.unfinished_statuses (there are {known})",
+            "{table} has no status {missing}: correct {setting} (there are {known})",
             table=STATUSES,
             missing=", ".join(sorted(missing)),
-            setting=reader.access.setting,
+            setting=f"{reader.access.setting}.{setting}",
             known=", ".join(row["name"] for row in rows),
         )
         raise ProbeError(reader.access.target, ProbeFailure.ABSENT, words)
@@ -148,12 +162,16 @@ def unfinished(reader: Line) -> list[int]:
 
 def tables(reader: Line) -> list[ExchangeTable]:
     """The exchange tables of the settings. Raises ProbeError(ABSENT) for one that is not there or lacks a column."""
-    settings = reader.access.settings
-    rows = reader.rows(
-        statement("table_columns"), {"schema": settings.schema, "tables": list(settings.exchange_tables)}
-    )
-    found = {name: list(columns) for name, columns in groupby(rows, key=lambda row: str(row["table"]))}
-    return [_table(reader.access, name, found.get(name, [])) for name in settings.exchange_tables]
+    wanted = reader.access.settings.exchange_tables
+    found = columns_of(reader, wanted)
+    return [_table(reader.access, name, found.get(name, [])) for name in wanted]
+
+
+def columns_of(reader: Line, tables: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """The columns of tables of the site's schema; what is no table is left out."""
+    given = {"schema": reader.access.settings.schema, "tables": list(tables)}
+    rows = reader.rows(statement("table_columns"), given)
+    return {name: list(columns) for name, columns in groupby(rows, key=lambda row: str(row["table"]))}
 
 
 def _table(access: Access, name: str, rows: list[dict[str, Any]]) -> ExchangeTable:
@@ -171,7 +189,8 @@ def _table(access: Access, name: str, rows: list[dict[str, Any]]) -> ExchangeTab
     return ExchangeTable(access, name, rows[0]["table_oid"], columns)
 
 
-def _within(access: Access, table: str) -> sql.Composable:
+def within(access: Access, table: str) -> sql.Composable:
+    """A table of the site's schema."""
     from psycopg import sql
 
     return sql.Identifier(access.settings.schema, table)
