@@ -41,6 +41,7 @@ _COMMANDS = {
     "schedule": ("runbook.commands.schedule", _("Render, install and watch the nightly and weekly jobs")),
     "list": ("runbook.commands.rows", _("List the rows of the runbook")),
     "show": ("runbook.commands.rows", _("Show one row: limits, causes, remedy, rights")),
+    "coverage": ("runbook.commands.coverage", _("Hold a written runbook against the rows: gaps, drift, what it lacks")),
     "report": ("runbook.commands.report", _("Write a stored run's report again, in another language or format")),
     "slow-queries": ("runbook.commands.slow_queries", _("Tell from a server's log which statements cost most")),
     "history": ("runbook.commands.history", _("List earlier runs")),
