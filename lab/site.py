@@ -60,6 +60,7 @@ def _tables(place: Place) -> dict[str, Table]:
             "attempts": 3,
             "attempts_window": "24 h",
             "cooldown": "10 s",
+            "budget": 1000,  # practice is repeated
         },
     }
     site: Table = {

@@ -84,6 +84,14 @@ class History:
         )
         return tuple(_moment(at) for (at,) in found)
 
+    def attempts_of_all_rows(self, since: timedelta) -> tuple[datetime, ...]:
+        """When any row's remedy was tried, oldest first: what a budget for the night counts. Raises HistoryError."""
+        after = datetime.now(UTC).timestamp() - since.total_seconds()
+        found = self._all(
+            "SELECT at FROM attempt WHERE environment = ? AND at >= ? ORDER BY at", (self._environment, after)
+        )
+        return tuple(_moment(at) for (at,) in found)
+
     def breached_since(self, row: str) -> datetime | None:
         """When the breach that the last run saw began; None when the last run saw none. Raises HistoryError."""
         found = self._all(

@@ -98,16 +98,19 @@ def settling(job: Job, site: Site) -> timedelta:
 def decide(job: Job, plan: Plan, site: Site) -> Decision:
     """Ask policy, with everything it must know."""
     settings = site.settings.policy
+    attempts = spent = None
     try:
         attempts = site.history.attempts(job.row.id, settings.attempts_window)
+        spent = site.history.attempts_of_all_rows(settings.budget_window)
     except HistoryError:
-        attempts = None
+        attempts = spent = None  # half of it known is not known
     now = policy.Circumstances(
         row=job.row.id,
         fixing=site.fixing,
         local_time=datetime.now(site.zone),
         proofs=tuple(finding.proof for finding in job.findings),
         attempts=attempts,
+        spent=spent,
         effects=tuple(_effect(step, job.targets) for step in plan.steps),
         clock_skew=_largest_skew(plan, job.targets),
         settings=settings,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from runbook import rows
@@ -33,10 +34,12 @@ def chosen_rows(names: tuple[str, ...]) -> tuple[Row, ...]:
 
 def prove_overrides(environment: EnvironmentSettings) -> None:
     """Refuse a site file that speaks of rows there are not: a misspelt limit would never be applied."""
-    named = (
+    named: tuple[tuple[str, Iterable[str]], ...] = (
         ("limits", environment.limits),
         ("settling", environment.settling),
         ("policy.rows", environment.policy.rows),
+        *((f"policy.windows.{part.name}", part.rows) for part in environment.policy.windows),
+        *((f"policy.freezes.{part.name}", part.rows) for part in environment.policy.freezes),
     )
     for table, ids in named:
         for id in ids:

@@ -8,7 +8,7 @@ from runbook.settings.broker import BrokerSettings
 from runbook.settings.database import DatabaseSettings
 from runbook.settings.hosts import HostsSettings
 from runbook.settings.logs import LogAccess, LogsSettings
-from runbook.settings.policy import Permission, PolicySettings
+from runbook.settings.policy import ApprovalSettings, Freeze, Level, Permission, PolicySettings, Window
 from runbook.settings.prometheus import PrometheusSettings
 from runbook.settings.purge import Hold, PurgeSettings, ThrottleSettings
 from runbook.settings.schedule import ScheduleSettings
@@ -18,14 +18,17 @@ from runbook.settings.words import Keys, Login, Secret, Size, Strict
 from runbook.settings.workers import WorkersSettings
 
 __all__ = [
+    "ApprovalSettings",
     "ArchiveSettings",
     "BackupSettings",
     "BrokerSettings",
     "DatabaseSettings",
     "EnvironmentSettings",
+    "Freeze",
     "Hold",
     "HostsSettings",
     "Keys",
+    "Level",
     "LogAccess",
     "Login",
     "LogsSettings",
@@ -41,5 +44,6 @@ __all__ = [
     "StorageSettings",
     "Strict",
     "ThrottleSettings",
+    "Window",
     "WorkersSettings",
 ]

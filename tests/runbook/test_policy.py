@@ -31,6 +31,7 @@ GOOD = Circumstances(
     local_time=NOW,
     proofs=(Proof.CONFIRMED, Proof.RULED_OUT),
     attempts=(),
+    spent=(),
     effects=(Effect.CHANGE,),
     settings=ACT,
 )
