@@ -37,7 +37,7 @@ class Engine:
     def __init__(self, site: Site, listener: Listener, *, run: str) -> None:
         self.site, self.listener, self.run = site, listener, run
         self.started_at = datetime.now(UTC)
-        self._readings = Readings(ends_at=self._deadline(), record=site.record)
+        self._readings = Readings(ends_at=site.began + site.settings.deadline.total_seconds(), record=site.record)
         self._jobs: dict[str, Job] = {}
         self._settled: queue.SimpleQueue[Job] = queue.SimpleQueue()
 

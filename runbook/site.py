@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import socket
+import time
 import zoneinfo
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
 from pathlib import Path
 
@@ -20,7 +21,10 @@ from runbook.settings import EnvironmentSettings, Settings
 
 @dataclass(frozen=True)
 class Site:
-    """One environment, opened for one run. ``record`` replaces the live targets by an earlier run's readings."""
+    """One environment, opened for one run. ``record`` replaces the live targets by an earlier run's readings.
+
+    ``began`` is when that was, on the monotonic clock: the run's deadline counts from there, start-up included.
+    """
 
     environment: Environment
     settings: EnvironmentSettings
@@ -30,6 +34,7 @@ class Site:
     reports_folder: Path
     fixing: bool = False
     record: tuple[Reading, ...] | None = None
+    began: float = field(default_factory=time.monotonic)
 
 
 def open_site(

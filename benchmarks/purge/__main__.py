@@ -7,6 +7,7 @@ with ``--rows 150000`` and ``--rows 15000000`` it shows that neither memory nor 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -74,7 +75,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--statements", action="store_true", help="show what took the database's time")
     parser.add_argument("--at", type=Path, help="a folder on the disk to measure, in place of the temporary one")
     parser.add_argument("--json", type=Path, help="write all that was measured to this file, too")
-    return parser.parse_args()
+    parser.add_argument(
+        "--purge", action="append", default=[], metavar="KEY=VALUE", help="a setting of the purge, such as workers=1"
+    )
+    options = parser.parse_args()
+    options.settings = {key: json.loads(value) for key, _, value in (given.partition("=") for given in options.purge)}
+    return options
 
 
 def _measure(place: Ground, options: argparse.Namespace, result: Result) -> None:
@@ -82,13 +88,13 @@ def _measure(place: Ground, options: argparse.Namespace, result: Result) -> None
     result.bytes_a_row = data.bytes_a_row(place, options.rows)
     contestants: dict[str, Callable[[str], None]] = {
         "limit": lambda database: _kept(result, "limit", limit.measure(place, database, before)),
-        "ours": lambda database: _ours(place, database, before, result),
+        "ours": lambda database: _ours(place, database, before, options.settings, result),
         "cursor_csv": lambda database: _kept(result, "cursor_csv", peers.cursor_csv(place, database, before)),
         "pt_archiver": lambda database: _kept(result, "pt_archiver", peers.pt_archiver(place, database, before)),
         "commit_each": lambda database: _kept(
             result, "commit_each", peers.commit_each(place, database, before, options.slice)
         ),
-        "latency": lambda database: _latency(place, database, before, options.quiet, result),
+        "latency": lambda database: _latency(place, database, before, options, result),
     }
     for name in (name for name in NAMES if name in chosen):
         alone = len(chosen) == 1
@@ -111,16 +117,16 @@ def _kept(result: Result, name: str, outcome: Outcome) -> None:
     data.say(f"{name}: {outcome.rows:,} rows in {outcome.seconds:.1f} s, {outcome.rate:,.0f} a second {outcome.parts}")
 
 
-def _ours(place: Ground, database: str, before: str, result: Result) -> None:
-    outcome, result.peak_bytes = ours.measure(place, database, before)
+def _ours(place: Ground, database: str, before: str, settings: dict[str, Any], result: Result) -> None:
+    outcome, result.peak_bytes = ours.measure(place, database, before, settings)
     _kept(result, "ours", outcome)
 
 
-def _latency(place: Ground, database: str, before: str, quiet: int, result: Result) -> None:
+def _latency(place: Ground, database: str, before: str, options: argparse.Namespace, result: Result) -> None:
     with held_locks.logged(place), Clients(place, database) as clients:
-        calm = time.monotonic(), time.monotonic() + quiet
-        time.sleep(quiet)
-        purge = ours.Purge(place, database, before)
+        calm = time.monotonic(), time.monotonic() + options.quiet
+        time.sleep(options.quiet)
+        purge = ours.Purge(place, database, before, options.settings)
         start = time.monotonic()
         purge.wait()
         spans = {"without": calm, "during": (start, time.monotonic())}

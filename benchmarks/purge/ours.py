@@ -23,12 +23,12 @@ LOOK = 0.02
 class Purge:
     """The command, running on ``database``; ``wait`` says what it took."""
 
-    def __init__(self, ground: Ground, database: str, before: str) -> None:
+    def __init__(self, ground: Ground, database: str, before: str, settings: dict[str, Any]) -> None:
         self._ground, self._database, self._before = ground, database, before
         self._wanted = overdue(ground, database, before)
         self._said = ground.place.home / f"{database}.said"
         command = [sys.executable, "-m", "runbook", "run", "purge", "--execute", "--json"]
-        site = site_file(ground, database, purge={"max_percent": 100.0})
+        site = site_file(ground, database, purge={"max_percent": 100.0, **settings})
         self._started = time.perf_counter()
         with self._said.open("wb") as output:
             self._process = subprocess.Popen(
@@ -69,9 +69,9 @@ class Purge:
             raise SystemExit(f"the archive holds {archived}, deleted were {self._wanted}")
 
 
-def measure(ground: Ground, database: str, before: str) -> tuple[Outcome, int]:
+def measure(ground: Ground, database: str, before: str, settings: dict[str, Any]) -> tuple[Outcome, int]:
     """Purge ``database``: what it took, start of the interpreter included, and the peak memory in bytes."""
-    return Purge(ground, database, before).wait()
+    return Purge(ground, database, before, settings).wait()
 
 
 def _archived(ground: Ground, database: str) -> dict[str, int]:

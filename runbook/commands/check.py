@@ -22,6 +22,23 @@ from runbook.site import Site, open_site
 from runbook.tongue import _, told
 
 FORMATS = ("json", "html", "markdown", "junit")
+#: What pytest brings for tests of programs and a run of rows has no use for. Two of them alone collect all garbage at
+#: the end, several times over, which is a tenth of a second.
+UNUSED = (
+    "terminal",
+    "cacheprovider",
+    "unraisableexception",
+    "threadexception",
+    "logging",
+    "faulthandler",
+    "doctest",
+    "unittest",
+    "pastebin",
+    "stepwise",
+    "setuponly",
+    "setupplan",
+    "debugging",
+)
 EXITS = {
     State.OK: Exit.OK,
     State.SKIPPED: Exit.OK,
@@ -151,9 +168,7 @@ def _driven(watch: Watching, keyword: str | None, marks: str | None) -> Run:
     folder = catalogue.folder()
     arguments = [str(folder), f"--rootdir={folder.parent}", f"--confcutdir={folder.parent}", "-c", os.devnull]
     arguments += ["--import-mode=importlib", "--continue-on-collection-errors", "--disable-plugin-autoload"]
-    arguments += [
-        f"-p{name}" for name in ("runbook.plugin", "runbook.targets.fixtures", "no:terminal", "no:cacheprovider")
-    ]
+    arguments += ["-prunbook.plugin", "-prunbook.targets.fixtures", *(f"-pno:{name}" for name in UNUSED)]
     arguments += ["-k", keyword] if keyword else []
     arguments += ["-m", marks] if marks else []
     code = pytest.main(arguments, plugins=[plugin.Handover(watch)])
