@@ -8,12 +8,15 @@ from runbook.settings.broker import BrokerSettings
 from runbook.settings.database import DatabaseSettings
 from runbook.settings.hosts import HostsSettings
 from runbook.settings.logs import LogAccess, LogsSettings
+from runbook.settings.packs import PacksSettings
 from runbook.settings.policy import ApprovalSettings, Freeze, Level, Permission, PolicySettings, Window
 from runbook.settings.prometheus import PrometheusSettings
 from runbook.settings.purge import Hold, PurgeSettings, ThrottleSettings
 from runbook.settings.schedule import ScheduleSettings
 from runbook.settings.site import EnvironmentSettings, Settings, SiteSettings
+from runbook.settings.sql_rows import SqlRowsSettings
 from runbook.settings.storage import ArchiveSettings, StorageSettings
+from runbook.settings.waivers import Waiver
 from runbook.settings.words import Keys, Login, Secret, Size, Strict
 from runbook.settings.workers import WorkersSettings
 
@@ -32,6 +35,7 @@ __all__ = [
     "LogAccess",
     "Login",
     "LogsSettings",
+    "PacksSettings",
     "Permission",
     "PolicySettings",
     "PrometheusSettings",
@@ -41,9 +45,11 @@ __all__ = [
     "Settings",
     "SiteSettings",
     "Size",
+    "SqlRowsSettings",
     "StorageSettings",
     "Strict",
     "ThrottleSettings",
+    "Waiver",
     "Window",
     "WorkersSettings",
 ]

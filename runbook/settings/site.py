@@ -16,11 +16,14 @@ from runbook.settings.broker import BrokerSettings
 from runbook.settings.database import DatabaseSettings
 from runbook.settings.hosts import HostsSettings
 from runbook.settings.logs import LogsSettings
+from runbook.settings.packs import PacksSettings
 from runbook.settings.policy import PolicySettings
 from runbook.settings.prometheus import PrometheusSettings
 from runbook.settings.purge import PurgeSettings
 from runbook.settings.schedule import ScheduleSettings
+from runbook.settings.sql_rows import SqlRowsSettings
 from runbook.settings.storage import ArchiveSettings, StorageSettings
+from runbook.settings.waivers import Waiver
 from runbook.settings.words import Strict
 from runbook.settings.workers import WorkersSettings
 
@@ -39,6 +42,10 @@ class EnvironmentSettings(Strict, frozen=True, kw_only=True):
     purge: PurgeSettings = msgspec.field(default_factory=PurgeSettings)
     backup: BackupSettings = msgspec.field(default_factory=BackupSettings)
     schedule: ScheduleSettings = msgspec.field(default_factory=ScheduleSettings)
+    sql_rows: SqlRowsSettings = msgspec.field(default_factory=SqlRowsSettings)
+    packs: PacksSettings = msgspec.field(default_factory=PacksSettings)
+    waivers: tuple[Waiver, ...] = ()
+    waivers_file: Path | None = None
     limits: dict[str, dict[str, str | int | float]] = {}
     settling: dict[str, timedelta] = {}
     policy: PolicySettings = msgspec.field(default_factory=PolicySettings)

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_COMMENT = r"--[^\n]*|/\*(?:[^*/]|\*(?!/)|/(?!\*)|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z))*+(?:\*/|\Z)"
-_STRING = (
+COMMENT = r"--[^\n]*|/\*(?:[^*/]|\*(?!/)|/(?!\*)|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z))*+(?:\*/|\Z)"
+STRING = (
     r"(?<!\w)[eE]'(?:[^'\\]|\\.|'')*+(?:'|\\?\Z)"  # backslashes escape here only
     r"|(?:(?<!\w)(?:[bBxXnN]|[uU]&))?'(?:[^']|'')*+(?:'|\Z)"
     r"|(?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$(?s:.*?)(?:\$(?P=tag)\$|\Z)"
 )
-_QUOTED = r'"(?:[^"]|"")*+(?:"|\Z)'
+QUOTED = r'"(?:[^"]|"")*+(?:"|\Z)'
 _NUMBER = r"(?<![\w$])(?:0[xX][\da-fA-F]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
 _PARAMETER = r"\$\d+"
 #: The server's rules: an operator holds no comment, has at most 63 characters and ends in + or - only where it has a
@@ -31,11 +31,11 @@ _OPERATOR = (
 #: What the shape of a statement leaves out; a quoted name is matched so that nothing inside it is. The first
 #: characters stand in front because most of a statement is none of it: a quarter faster.
 _VALUE = re.compile(
-    rf"(?=[-/\"'$\d.bBeEnNuUxX])(?:(?P<comment>{_COMMENT})|(?P<quoted>{_QUOTED})|(?P<value>{_STRING}|(?<!\w){_PARAMETER}|{_NUMBER}))",
+    rf"(?=[-/\"'$\d.bBeEnNuUxX])(?:(?P<comment>{COMMENT})|(?P<quoted>{QUOTED})|(?P<value>{STRING}|(?<!\w){_PARAMETER}|{_NUMBER}))",
     re.DOTALL,
 )
 _TOKEN = re.compile(
-    rf"(?P<comment>{_COMMENT})|(?P<quoted>{_QUOTED})|(?P<string>{_STRING})|(?P<parameter>{_PARAMETER})"
+    rf"(?P<comment>{COMMENT})|(?P<quoted>{QUOTED})|(?P<string>{STRING})|(?P<parameter>{_PARAMETER})"
     rf"|(?P<number>{_NUMBER})|(?P<word>[^\W\d][\w$]*)|(?P<sign>::|:=|{_OPERATOR}|.)",
     re.DOTALL,
 )

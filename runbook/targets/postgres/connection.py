@@ -85,10 +85,10 @@ class Line:
 class Readers:
     """The reader's connections: opened when needed, kept on a small stack, closed with the target."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, most: int = MOST_READERS) -> None:
         self._access = access
         self._idle: list[Connection] = []
-        self._places = threading.BoundedSemaphore(MOST_READERS)
+        self._places = threading.BoundedSemaphore(most)
         self._closed = False
 
     @contextmanager

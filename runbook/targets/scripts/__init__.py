@@ -1,0 +1,1 @@
+"""The team's own SQL scripts, run by the reader: what psql would do with them, as far as it only reads."""
