@@ -42,6 +42,7 @@ _COMMANDS = {
     "list": ("runbook.commands.rows", _("List the rows of the runbook")),
     "show": ("runbook.commands.rows", _("Show one row: limits, causes, remedy, rights")),
     "coverage": ("runbook.commands.coverage", _("Hold a written runbook against the rows: gaps, drift, what it lacks")),
+    "docs": ("runbook.commands.docs", _("Write the runbook back from its rows")),
     "report": ("runbook.commands.report", _("Write a stored run's report again, in another language or format")),
     "slow-queries": ("runbook.commands.slow_queries", _("Tell from a server's log which statements cost most")),
     "history": ("runbook.commands.history", _("List earlier runs")),

@@ -81,7 +81,8 @@ def in_dimension(value: float, unit: str) -> Amount:
     """A number of a row in its unit (``s``, ``%``, ``1/min``, a noun) as an amount."""
     if unit.startswith("1/"):
         return Amount(value * 60 / _UNITS[unit[2:]][1], "1/min")
-    return Amount(value, unit if unit in ("s", "%", "B") else "")
+    dimension, size = _UNITS.get(unit.lower(), ("", 1.0))
+    return Amount(value * size, dimension)
 
 
 def folded(words: str) -> str:
