@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 
 _OBJECTS = "s3:ListBucket and s3:GetObject on the backup bucket"
 _GUARDS = "s3:GetBucketPolicy, s3:GetBucketVersioning, s3:GetEncryptionConfiguration on the backup bucket"
+_BACKUP = (
+    "PostgreSQL role pg_monitor, role pg_read_all_data, SELECT on all large objects; "
+    "s3:ListBucket, s3:ListBucketVersions, s3:ListBucketMultipartUploads, s3:GetBucketVersioning, "
+    "s3:GetEncryptionConfiguration, s3:GetBucketPolicy, s3:GetBucketPolicyStatus, s3:GetBucketPublicAccessBlock, "
+    "s3:GetBucketAcl, s3:GetObject, s3:GetObjectVersion, s3:GetObjectRetention, s3:PutObject, s3:PutObjectRetention, "
+    "s3:DeleteObject, s3:DeleteObjectVersion, s3:AbortMultipartUpload on the backup bucket"
+)
 _IDENTIFIER: LiteralString = "SELECT system_identifier::text AS identifier FROM pg_control_system()"
 #: For what reads more than a few objects.
 _LONG = timedelta(seconds=10)
@@ -168,7 +175,7 @@ class Backup(Target):
         """The least rights that backups and restores need in the database, for a superuser to run."""
         return grants_sql(self._operator)
 
-    @operation(Effect.CHANGE, deadline=LONGEST)
+    @operation(Effect.CHANGE, needs=_BACKUP, deadline=LONGEST)
     def backup(self, *, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
         """Dump, encrypt, store, read back, publish, as ``muses-runbook run backup --execute`` does.
 
@@ -184,6 +191,12 @@ class Backup(Target):
         made = running.backup(self._site, watch=_Stoppable(self._stopping))
         manifest = made.manifest
         return {"backup": made.folder, "bytes": manifest.bytes, "rows": sum(manifest.tables.values())}
+
+    def trace_of(self, step: Step, since: datetime) -> Trace:
+        """A killed one may be begun again: nothing is done twice."""
+        return halfway(
+            text("A backup without a manifest is none: the next one begins anew, and the rest is swept away")
+        )
 
     def interrupt(self) -> None:
         """End the backup within a second: nothing of it is published."""

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 _TABLES = "PostgreSQL SELECT on the tables of the schema"
 _LEDGER = "PostgreSQL SELECT on the ledger of the purge"
+_PURGE = (
+    "PostgreSQL role of the tables' owner, role pg_monitor, CREATE on the database; "
+    "s3:ListBucket, s3:ListBucketVersions, s3:ListBucketMultipartUploads, s3:GetBucketVersioning, "
+    "s3:GetEncryptionConfiguration, s3:GetBucketPolicyStatus, s3:GetBucketPublicAccessBlock, s3:GetBucketAcl, "
+    "s3:GetObject, s3:GetObjectVersion, s3:PutObject, s3:AbortMultipartUpload on the archive bucket"
+)
 #: For what scans whole tables, as for the database's own.
 _LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
 #: A purge that was neglected for months takes hours, in which it makes way for everybody. Stopped at any moment it
@@ -103,7 +109,7 @@ class Purge(Target):
             held = looking.rights(line, ledger, operator)
         return tuple(_rights(held, ledger, settings, operator))
 
-    @operation(Effect.DESTROY, deadline=LONGEST)
+    @operation(Effect.DESTROY, needs=_PURGE, deadline=LONGEST)
     def purge(self, *, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
         """Archive, read back, delete, as ``muses-runbook run purge --execute`` does; never what needs a confirmation.
 
@@ -120,6 +126,10 @@ class Purge(Target):
         purged = running.purge(self._site, watch=_Stoppable(self._stopping))
         tables = {table.name: {"state": table.state, "deleted": table.deleted} for table in purged.tables}
         return {"run": purged.run, "resumed": purged.resumed, "tables": tables, "notes": [str(n) for n in purged.notes]}
+
+    def trace_of(self, step: Step, since: datetime) -> Trace:
+        """A killed one may be begun again: nothing is done twice."""
+        return halfway(text("The purge keeps a ledger of its own: the next one goes on where it was"))
 
     def interrupt(self) -> None:
         """End the purge within a second, between two transactions; the next one goes on where it was."""

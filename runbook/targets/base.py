@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from runbook import traces
 from runbook.errors import ActionError, RunbookError
 from runbook.model import Effect, Step
+from runbook.traces import Trace
 
 #: How long an operation may take unless it declares its own time.
 DEADLINE = timedelta(minutes=10)
@@ -46,6 +48,13 @@ class Target:
         found = getattr(type(self), step.operation, None)
         return getattr(found, "__deadline__", DEADLINE)
 
+    def trace_of(self, step: Step, since: datetime) -> Trace:
+        """How far a step got that was begun at ``since`` by a run that was killed. Reads only, as the reader.
+
+        Unknown by default: then nothing acts on the target until a person has looked. Raises ProbeError.
+        """
+        return traces.unknown()
+
     def interrupt(self) -> None:
         """Ask a running operation to end at its next safe point. Nothing by default: it ends by itself, soon."""
 
@@ -64,9 +73,11 @@ class Target:
 
 
 def operation(
-    effect: Effect, *, deadline: timedelta = DEADLINE
+    effect: Effect, *, needs: str = "", deadline: timedelta = DEADLINE
 ) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
     """Make a target's method an operation: a change with a declared effect, reached only through ``perform``.
+
+    ``needs`` names the operator's rights that it cannot do without, in the words of ``runbook.grants.needs``.
 
     ``deadline`` is how long it may take; one that may take long must be safe to leave behind and should heed
     ``Target.interrupt``. Anything it raises that is not of the error tree is wrapped as ActionError.
@@ -83,6 +94,7 @@ def operation(
                 raise ActionError(self.name, method.__name__, f"{type(error).__name__}: {error}") from error
 
         act.__effect__ = effect  # type: ignore[attr-defined]
+        act.__needs__ = needs  # type: ignore[attr-defined]
         act.__deadline__ = deadline  # type: ignore[attr-defined]
         return act
 

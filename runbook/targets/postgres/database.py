@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from runbook.errors import ActionError, NotConfigured
-from runbook.model import Effect
+from runbook.model import Effect, Step
 from runbook.probes import probe
 from runbook.settings import DatabaseSettings
 from runbook.targets.base import operation
@@ -20,6 +20,7 @@ from runbook.targets.postgres import (
     operations,
     rights,
     stored,
+    traces,
     workload,
 )
 from runbook.targets.postgres.access import Access
@@ -37,9 +38,11 @@ from runbook.targets.postgres.structs import (
     TableStats,
 )
 from runbook.targets.rights import Right
+from runbook.traces import Trace
 
 _MONITOR = "PostgreSQL role pg_monitor"
 _TABLES = "PostgreSQL SELECT on the tables of the schema"
+_OWNER = "PostgreSQL role of the tables' owner, role pg_monitor"
 _COUNTED = "PostgreSQL role pg_monitor, extension pg_stat_statements"
 #: For what scans whole tables or asks the planner many times; a silent server ends it as soon as any other.
 _LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
@@ -182,7 +185,12 @@ class Database(RecordReadings, LoadReadings):
         operator = settings.operator.user if settings.operator else "muses_operator"
         return rights.grants_sql(settings.schema, settings.reader.user, operator, database=settings.name, owner=owner)
 
-    @operation(Effect.CHANGE)
+    def trace_of(self, step: Step, since: datetime) -> Trace:
+        """How far a step of a killed run got. Reads only."""
+        with self._connections.reader() as reader:
+            return traces.trace_of(reader, step, since)
+
+    @operation(Effect.CHANGE, needs="PostgreSQL role pg_monitor, role pg_signal_backend")
     def end_session(
         self, *, fingerprint: Mapping[str, Any], pid: int, backend_start: datetime | str, state: str
     ) -> dict[str, Any]:
@@ -190,7 +198,7 @@ class Database(RecordReadings, LoadReadings):
         wanted = {"pid": pid, "backend_start": backend_start, "state": state}
         return operations.end_session(self._acting("end_session"), fingerprint, wanted)
 
-    @operation(Effect.CHANGE)
+    @operation(Effect.CHANGE, needs=_OWNER)
     def create_index(
         self,
         *,
@@ -205,12 +213,12 @@ class Database(RecordReadings, LoadReadings):
         access = self._acting("create_index")
         return building.create_index(access, fingerprint, table, columns, name, where, serves)
 
-    @operation(Effect.CHANGE)
+    @operation(Effect.CHANGE, needs=_OWNER)
     def drop_index(self, *, fingerprint: Mapping[str, Any], name: str) -> dict[str, Any]:
         """Drop an index that ``create_index`` made. Refuses any other."""
         return building.drop_index(self._acting("drop_index"), fingerprint, name)
 
-    @operation(Effect.CHANGE)
+    @operation(Effect.CHANGE, needs=_OWNER)
     def analyze(self, *, fingerprint: Mapping[str, Any], table: str) -> dict[str, Any]:
         """Renew the planner's statistics of a table."""
         return operations.analyze(self._acting("analyze"), fingerprint, table)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from runbook.errors import ActionError, NotConfigured
-from runbook.model import Effect
+from runbook.model import Effect, Step
 from runbook.probes import probe
 from runbook.settings import HostsSettings, WorkersSettings
 from runbook.targets.base import Target, operation
 from runbook.targets.rights import Right
+from runbook.targets.workers import traces
 from runbook.targets.workers.managers import open_manager
 from runbook.targets.workers.refusals import Refusals
 from runbook.targets.workers.replicas import UP, ProcessManager, Replica, Service
 from runbook.targets.workers.waiting import Waiting, named
 from runbook.text import text
+from runbook.traces import Trace
 
 __all__ = ["Replica", "Service", "Workers"]
 
+_CHANGE = "access to the process manager, change at the process manager"
 #: How long restarting many replicas in turn may take; it can be left behind, and ends between two of them.
 LONG = timedelta(hours=1)
 
@@ -87,7 +90,11 @@ class Workers(Target):
         """What we may do at the process manager. Reads only."""
         return self._manager.rights()
 
-    @operation(Effect.CHANGE)
+    def trace_of(self, step: Step, since: datetime) -> Trace:
+        """How far a step of a killed run got. Reads only."""
+        return traces.trace_of(self._manager, step)
+
+    @operation(Effect.CHANGE, needs=_CHANGE)
     def start(self, *, name: str, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """Start one replica; returns when it runs. Raises ActionError when it does not stay up, or may not be."""
         before = self._unchanged("start", name, fingerprint)
@@ -97,14 +104,14 @@ class Workers(Target):
         self._manager.start(name)
         return _seen(self._waiting.came_up("start", name), before)
 
-    @operation(Effect.CHANGE)
+    @operation(Effect.CHANGE, needs=_CHANGE)
     def stop(self, *, name: str, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """Stop one replica; returns when it is down. What it had taken goes back to the queue."""
         before = self._unchanged("stop", name, fingerprint)
         self._manager.stop(name)
         return _seen(self._waiting.went_down("stop", name), before)
 
-    @operation(Effect.CHANGE)
+    @operation(Effect.CHANGE, needs=_CHANGE)
     def restart(self, *, name: str, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """Put a new process in one replica's place; returns when it runs and is well."""
         before = self._unchanged("restart", name, fingerprint, one_by_one=False)
@@ -112,7 +119,7 @@ class Workers(Target):
         self._refusals.not_alone("restart", service)
         return self._renewed("restart", before, service)
 
-    @operation(Effect.CHANGE, deadline=LONG)
+    @operation(Effect.CHANGE, needs=_CHANGE, deadline=LONG)
     def roll(self, *, service: str, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """Restart all running replicas of a service, one at a time: the next one once the last is well.
 
@@ -132,7 +139,7 @@ class Workers(Target):
         """The replica that is being restarted comes up again; the next one is not begun."""
         self._stop.set()
 
-    @operation(Effect.CHANGE)
+    @operation(Effect.CHANGE, needs=_CHANGE)
     def scale(self, *, service: str, to: int, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """Have ``to`` replicas of a service run: the lowest numbers are started first, the highest stopped first.
 
