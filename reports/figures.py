@@ -7,8 +7,9 @@ threshold that matters, thinned to what a screen can show without losing its pea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from runbook.model import Measure
 from runbook.text import Quantity, Value
@@ -18,16 +19,14 @@ WIDTH, HEIGHT, PAD = 320.0, 64.0, 5.0
 SLICES = 60
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True):
     """A value on a scale of 0 to 100 %. ``zones`` are (class, from, width), left to right."""
 
     value: float
     zones: tuple[tuple[str, float, float], ...]
 
 
-@dataclass(frozen=True)
-class Spark:
+class Spark(msgspec.Struct, frozen=True):
     """A trend: ``points`` for a polyline in a box of WIDTH × HEIGHT, ``lines`` are (class, y, amount)."""
 
     points: str
@@ -134,8 +133,7 @@ def _thinned(trend: Sequence[tuple[datetime, float]]) -> list[tuple[datetime, fl
     return [trend[place] for place in sorted(kept)]
 
 
-@dataclass(frozen=True)
-class _Scale:
+class _Scale(msgspec.Struct, frozen=True):
     start: datetime
     end: datetime
     low: float

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from reports.language import Language
 from reports.panel import IN_A_LINE, IN_BRIEF
@@ -27,7 +28,7 @@ _LEVELS = ((FULL, IN_BRIEF), (8, IN_BRIEF), (0, IN_A_LINE))
 
 def render(run: Run, language: Language) -> bytes:
     """The whole page, UTF-8. Rows are shown in less detail until the page is small enough to open."""
-    language = replace(language, space="\u00a0")
+    language = msgspec.structs.replace(language, space="\u00a0")
     for full, rest in _LEVELS:
         page = _page(view(run, language, full=full, rest=rest), language)
         if len(page) <= LARGEST:

@@ -10,9 +10,10 @@ import functools
 import gettext
 import re
 import zoneinfo
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+
+import msgspec
 
 from reports import amounts
 from reports.clean import harmless, printable
@@ -33,8 +34,7 @@ _MONTHS = {
 }
 
 
-@dataclass(frozen=True)
-class Language:
+class Language(msgspec.Struct, frozen=True):
     """How one reader is spoken to: a language (``es`` or ``en``) and the site's time zone.
 
     Raises ReportError for a language there is no catalogue for; an unknown zone is read as UTC, and every time is

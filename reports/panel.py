@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -41,8 +40,7 @@ _ANCHOR = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _PROOF_ORDER = {Proof.CONFIRMED: 0, Proof.UNKNOWN: 1, Proof.RULED_OUT: 2}
 
 
-@dataclass(frozen=True)
-class Detail:
+class Detail(msgspec.Struct, frozen=True):
     """How much of a row is shown: characters of a paragraph, and how many of each thing; the rest is counted."""
 
     brief: bool

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from reports.figures import Bar, Spark
 from reports.story import Change, Story
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """A state as it is shown: ``name`` chooses shape and colour, ``word`` says it, ``shape`` is one character."""
 
     name: str
@@ -17,8 +16,7 @@ class Mark:
     word: str
 
 
-@dataclass(frozen=True)
-class MeasureView:
+class MeasureView(msgspec.Struct, frozen=True):
     """One object's value beside its limits."""
 
     object: str
@@ -28,8 +26,7 @@ class MeasureView:
     bar: Bar | None
 
 
-@dataclass(frozen=True)
-class TrendView:
+class TrendView(msgspec.Struct, frozen=True):
     """The line of a row's trend, what it says in words, and its ends and limits written out."""
 
     line: Spark
@@ -39,8 +36,7 @@ class TrendView:
     limits: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class EvidenceView:
+class EvidenceView(msgspec.Struct, frozen=True):
     """One fact with a few of its lines; ``more`` counts the lines that are not shown."""
 
     statement: str
@@ -49,8 +45,7 @@ class EvidenceView:
     more: str
 
 
-@dataclass(frozen=True)
-class FindingView:
+class FindingView(msgspec.Struct, frozen=True):
     """A probable cause; ``proof`` is ``confirmed``, ``unknown`` or ``ruled-out``."""
 
     proof: str
@@ -62,8 +57,7 @@ class FindingView:
     advice: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class StepView:
+class StepView(msgspec.Struct, frozen=True):
     """A step of the plan; ``call`` is the operation as the target knows it, ``undo`` what takes it back."""
 
     what: str
@@ -73,8 +67,7 @@ class StepView:
     undo: str
 
 
-@dataclass(frozen=True)
-class ActionView:
+class ActionView(msgspec.Struct, frozen=True):
     """A step that was tried, with what the target said before and after."""
 
     what: str
@@ -86,8 +79,7 @@ class ActionView:
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True)
-class Panel:
+class Panel(msgspec.Struct, frozen=True):
     """Everything a report shows of one row. ``brief`` rows have no bars, no trend and no evidence."""
 
     row: str

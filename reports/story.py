@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from reports.clean import shortened
 from reports.figures import amount
@@ -24,8 +25,7 @@ SENTENCE = 320
 SENTENCES = 3
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One thing as it was and as it is."""
 
     name: str
@@ -33,8 +33,7 @@ class Change:
     after: str
 
 
-@dataclass(frozen=True)
-class Story:
+class Story(msgspec.Struct, frozen=True):
     """The answers about one row. ``proven`` is None where nothing was done that could have helped."""
 
     since: str

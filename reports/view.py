@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+
+import msgspec
 
 from reports.clean import label, shortened
 from reports.language import Language
@@ -27,8 +28,7 @@ ENTRIES, READINGS = 120, 60
 PARAGRAPH = 400
 
 
-@dataclass(frozen=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """How many rows stand so."""
 
     mark: Mark
@@ -36,8 +36,7 @@ class Count:
     share: float
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One line of the timeline; ``after`` is the time since the run began, ``mark`` a standing's name or empty."""
 
     clock: str
@@ -48,8 +47,7 @@ class Entry:
     what: str
 
 
-@dataclass(frozen=True)
-class Day:
+class Day(msgspec.Struct, frozen=True):
     """The entries of one date in the site's zone."""
 
     date: str
@@ -57,8 +55,7 @@ class Day:
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True)
-class ReadingView:
+class ReadingView(msgspec.Struct, frozen=True):
     """One answer of a target, or why there was none."""
 
     target: str
@@ -68,8 +65,7 @@ class ReadingView:
     error: str
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """The whole of it. ``troubled`` holds what is open or was fixed, worst first."""
 
     code: str

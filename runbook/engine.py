@@ -67,10 +67,14 @@ class Engine:
             self.listener.judged(self.record(id))
 
     def treat(self) -> None:
-        """Act on every breached row where policy lets it, and prove what came of it."""
+        """Act on every breached row where policy lets it, and prove what came of it; close what killed runs left open."""
+        explain = self._explain_anew
+        if self.site.mandate is not None:
+            self.site.mandate.rule(self._jobs.values())
+            explain = _as_approved
         breached = [job for job in self._jobs.values() if job.breached and job.plan]
         if breached:
-            anew = Treating(self.site, self.listener, run=self.run, judge=self._judge_anew, explain=self._explain_anew)
+            anew = Treating(self.site, self.listener, run=self.run, judge=self._judge_anew, explain=explain)
             anew.treat(breached)
 
     def record(self, id: str) -> Record:
@@ -164,6 +168,10 @@ class Engine:
         except HistoryError:
             earlier = ()
         return (*earlier[-MOST_SAMPLES:], now), worst_of_all.value.unit
+
+
+def _as_approved(job: Job) -> None:
+    """Under a mandate no row is planned for anew: what nobody approved does not run."""
 
 
 def _late(deadline: timedelta) -> Verdict:

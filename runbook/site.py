@@ -7,9 +7,11 @@ import platform
 import socket
 import time
 import zoneinfo
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
 from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,11 +21,19 @@ from runbook.model import Environment, Reading
 from runbook.settings import EnvironmentSettings, Settings
 
 
+class Mandate(Protocol):
+    """What a run may do whatever policy would let act: an approved plan, and nothing else."""
+
+    def rule(self, jobs: Iterable[Any]) -> None:
+        """Put a decision on every job of the run, before any of them acts."""
+
+
 @dataclass(frozen=True)
 class Site:
     """One environment, opened for one run. ``record`` replaces the live targets by an earlier run's readings.
 
     ``began`` is when that was, on the monotonic clock: the run's deadline counts from there, start-up included.
+    With a ``mandate`` nothing acts by policy: only what the mandate approves does.
     """
 
     environment: Environment
@@ -34,6 +44,7 @@ class Site:
     reports_folder: Path
     fixing: bool = False
     record: tuple[Reading, ...] | None = None
+    mandate: Mandate | None = None
     began: float = field(default_factory=time.monotonic)
 
 
