@@ -16,7 +16,8 @@ class DatabaseSettings(Strict, frozen=True, kw_only=True):
     """PostgreSQL ``sep_muses``.
 
     ``standbys`` are the servers that follow it (``host`` or ``host:port``, the same reader): an index that is used on
-    one of them is used.
+    one of them is used. ``baseline`` is what settings of the server the site has decided on, as in ``postgresql.conf``
+    (``shared_buffers = "8GB"``): row DB-19 tells what differs.
     """
 
     host: str = "127.0.0.1"
@@ -39,4 +40,5 @@ class DatabaseSettings(Strict, frozen=True, kw_only=True):
     retention_days: int = 90
     slow_statement: timedelta = timedelta(milliseconds=50)
     standbys: tuple[str, ...] = ()
+    baseline: dict[str, str] = {}
     records: RecordsSettings = msgspec.field(default_factory=RecordsSettings)

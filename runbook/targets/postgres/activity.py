@@ -23,7 +23,11 @@ def sight(reader: Line) -> Sight:
 
 def seeing(reader: Line) -> dict[str, Any]:
     """Prove that other roles' sessions and statements are shown to us. Raises ProbeError(BLIND) with the GRANT."""
-    found = reader.row(statement("seeing"))
+    return shown(reader, reader.row(statement("seeing")))
+
+
+def shown(reader: Line, found: dict[str, Any]) -> dict[str, Any]:
+    """What was read about our own sight, where it is sight. Raises ProbeError(BLIND) with the GRANT."""
     if not found["sees"]:
         role = quoted(found["role"])
         words = text("The role {role} cannot see other sessions: GRANT pg_monitor TO {role}", role=role)

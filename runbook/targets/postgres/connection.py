@@ -11,7 +11,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +19,7 @@ import msgspec
 
 from runbook.errors import ProbeError
 from runbook.learnt import learnt
-from runbook.targets.postgres.access import Access, Identity
+from runbook.targets.postgres.access import Access, Identity, statement
 from runbook.targets.postgres.failures import login_failed, out_of_time, query_failed, silent
 
 if TYPE_CHECKING:
@@ -60,26 +60,50 @@ class Line:
         self, kind: type[T], query: sql.SQL | sql.Composed, parameters: Mapping[str, Any] | None = None
     ) -> tuple[T, ...]:
         """The rows as structs whose fields are the columns."""
-        return tuple(msgspec.convert(row, learnt(kind)) for row in self.rows(query, parameters))
+        return structs(kind, self.rows(query, parameters))
+
+    def together(self, *parts: tuple[str, Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
+        """The rows of each of several statements of ``sql/``, by name and values, in one round trip.
+
+        They stand or fall together, and each has the whole time to itself. Raises as :meth:`rows` does.
+        """
+        from psycopg import ClientCursor
+
+        self._in_time()
+        cursor = ClientCursor(self.connection)
+        cursor.execute(b"".join(cursor.mogrify(statement(name), values).encode() + b";\n" for name, values in parts))
+        found = [cursor.fetchall()]
+        while cursor.nextset():
+            found.append(cursor.fetchall())
+        return found
 
     def execute(self, query: sql.SQL | sql.Composed, parameters: Mapping[str, Any] | None = None) -> int:
         """Run a statement for its effect on this session only; gives the number of rows it touched."""
         return self._run(query, parameters).rowcount
 
     def _run(self, query: sql.SQL | sql.Composed, parameters: Mapping[str, Any] | None) -> Cursor:
+        self._in_time()
+        if parameters is None:
+            return self.connection.execute(query)
+        return self.connection.execute(_percents_doubled(query, self.connection), parameters)
+
+    def _in_time(self) -> None:
+        """Give the next statement what is left. Raises ProbeError(SLOW) where nothing is."""
         left = self._ends_at - time.monotonic()
         if left <= GRACE_SECONDS:
             raise out_of_time(self.access)
         if left < self._whole - GRACE_SECONDS:
             self._allow(left)
-        if parameters is None:
-            return self.connection.execute(query)
-        return self.connection.execute(_percents_doubled(query, self.connection), parameters)
 
     def _allow(self, seconds: float) -> None:
         """Let the server end a statement before we would end the connection: then we know that it is not frozen."""
         milliseconds = max(int((seconds - GRACE_SECONDS) * 1000), 1)
         self.connection.execute("SELECT set_config('statement_timeout', %s, false)", [str(milliseconds)])
+
+
+def structs(kind: type[T], rows: Iterable[dict[str, Any]]) -> tuple[T, ...]:
+    """Rows as structs whose fields are the columns."""
+    return tuple(msgspec.convert(row, learnt(kind)) for row in rows)
 
 
 class Readers:

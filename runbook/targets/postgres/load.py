@@ -1,4 +1,4 @@
-"""The probes of the database's load: what it waits for, whether its upkeep keeps up, how fast the consolidation is.
+"""The probes of the database's state and load: what it waits for, whether its upkeep keeps up, how fast the ETL is.
 
 Each is a reading of its own, cheap, in a few round trips over one of the reader's connections.
 """
@@ -6,12 +6,15 @@ Each is a reading of its own, cheap, in a few round trips over one of the reader
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from datetime import timedelta
 
 from runbook.probes import probe
 from runbook.targets.base import Target
-from runbook.targets.postgres import activity, locking, pace, upkeep, waiting
+from runbook.targets.postgres import activity, health, locking, pace, upkeep, waiting
+from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.connection import Readers
+from runbook.targets.postgres.health_structs import Bloat, Sequences, Server
 from runbook.targets.postgres.load_structs import (
     FrozenAge,
     HorizonHolder,
@@ -25,8 +28,11 @@ from runbook.targets.postgres.structs import Blocker, Connections, Session
 
 _MONITOR = "PostgreSQL role pg_monitor"
 _TABLES = "PostgreSQL SELECT on the tables of the schema"
+_SEQUENCES = "PostgreSQL SELECT on the sequences of the schema"
 #: For what reads whole tables: the answers of weeks, the records that wait.
 _LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
+#: For an estimate that nobody would wait for.
+_BRIEF_SECONDS = 2.0
 #: What a pace is told in: short enough to see a lot that began a minute ago.
 EVERY = timedelta(seconds=10)
 
@@ -38,8 +44,39 @@ class LoadReadings(Target):
 
     @property
     @abstractmethod
+    def _access(self) -> Access:
+        """How the runbook gets in. Raises NotConfigured."""
+
+    @property
+    @abstractmethod
     def _connections(self) -> Readers:
         """The reader's connections. Raises NotConfigured."""
+
+    @probe(needs=_MONITOR)
+    def server(self) -> Server:
+        """The server's counters, archive, replication, ages and settings. Raises ProbeError(BLIND) without sight."""
+        with self._connections.reader() as reader:
+            return health.server(reader)
+
+    @probe(needs=_SEQUENCES)
+    def sequences(self) -> Sequences:
+        """How full the sequences of this database are; those that are hidden from us are named. Reads only."""
+        with self._connections.reader() as reader:
+            return health.sequences(reader)
+
+    @probe(needs=_TABLES)
+    def bloat(self, least_bytes: int) -> tuple[Bloat, ...]:
+        """The room that the rows of the large tables do not need, by the planner's statistics; most first.
+
+        Raises ProbeError(SLOW) where two seconds are not enough. Reads only.
+        """
+        with self._connections.reader(_BRIEF_SECONDS) as reader:
+            return health.bloat(reader, least_bytes)
+
+    @property
+    def baseline(self) -> Mapping[str, str]:
+        """The settings of the server as the site declares them. Raises NotConfigured without a database."""
+        return self._access.settings.baseline
 
     @probe(needs=_MONITOR)
     def connections(self) -> Connections:

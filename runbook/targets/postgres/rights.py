@@ -27,6 +27,9 @@ GRANT pg_monitor TO {role};
 GRANT USAGE ON SCHEMA {schema} TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};
 ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role};
+-- to see how full they are
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role};
+ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT ON SEQUENCES TO {role};
 -- to prove an index on a sample; not needed where HypoPG is installed
 GRANT TEMPORARY ON DATABASE {database} TO {role};
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
@@ -104,6 +107,9 @@ def _reader(access: Access, role: str, held: Held) -> Iterator[tuple[Text, bool,
     for readable in held.get("select", {}).values():
         what = text("{role} reads the tables of {schema}", role=role, schema=schema)
         yield what, readable, f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};"
+    for readable in held.get("sequences", {}).values():
+        what = text("{role} reads the sequences of {schema}", role=role, schema=schema)
+        yield what, readable, f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role};"
     for harmless in held.get("no write", {}).values():
         what = text("{role} changes no table of {schema}", role=role, schema=schema)
         yield what, harmless, f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA {schema} FROM {role};"

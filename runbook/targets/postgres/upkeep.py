@@ -7,8 +7,8 @@ from typing import Any
 
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.targets.postgres.access import APPLICATION, statement
-from runbook.targets.postgres.activity import own_roles, seeing
-from runbook.targets.postgres.connection import Line
+from runbook.targets.postgres.activity import own_roles, seeing, shown
+from runbook.targets.postgres.connection import Line, structs
 from runbook.targets.postgres.load_structs import (
     FrozenAge,
     HorizonHolder,
@@ -24,19 +24,24 @@ from runbook.text import text
 
 #: A pace over less than this says nothing.
 LEAST_PACE = timedelta(seconds=20)
+#: What tells of those that follow.
+REPLICATION = ("slots", "standbys", "kept_wal")
+
+Rows = list[dict[str, Any]]
 
 
 def vacuuming(reader: Line) -> Vacuuming:
     """Whether autovacuum keeps up. Raises ProbeError(ABSENT) on a standby, where dead rows are not counted."""
-    seeing(reader)
-    given = reader.row(statement("vacuum_settings"))
+    names = ("seeing", "vacuum_settings", "vacuum_workers", "vacuum_debts")
+    (sight,), (given,), workers, debts = reader.together(*((name, {}) for name in names))
+    shown(reader, sight)
     if given.pop("in_recovery"):
         words = text("A standby counts no dead rows: ask the primary")
         raise ProbeError(reader.access.target, ProbeFailure.ABSENT, words)
     return Vacuuming(
         **given,
-        workers=reader.structs(VacuumWorker, statement("vacuum_workers")),
-        debts=reader.structs(TableDebt, statement("vacuum_debts"), {}),
+        workers=structs(VacuumWorker, workers),
+        debts=structs(TableDebt, debts),
     )
 
 
@@ -54,11 +59,15 @@ def horizon(reader: Line) -> tuple[HorizonHolder, ...]:
 
 def replication(reader: Line) -> Replication:
     """Slots and standbys, those that lag most first."""
-    seeing(reader)
+    (sight,), *found = reader.together(("seeing", {}), *((name, {}) for name in REPLICATION))
+    shown(reader, sight)
+    return followed(*found)
+
+
+def followed(slots: Rows, standbys: Rows, kept: Rows) -> Replication:
+    """Replication as its statements tell it."""
     return Replication(
-        slots=reader.structs(Slot, statement("slots")),
-        standbys=reader.structs(Standby, statement("standbys")),
-        kept_at_most=reader.row(statement("kept_wal"))["kept_at_most"],
+        slots=structs(Slot, slots), standbys=structs(Standby, standbys), kept_at_most=kept[0]["kept_at_most"]
     )
 
 

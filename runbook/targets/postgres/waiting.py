@@ -86,7 +86,11 @@ def _between(before: dict[str, Any], after: dict[str, Any]) -> Throughput:
     )
 
 
-def _checkpoints(reader: Line) -> Checkpoints:
+def checkpoints_statement(reader: Line) -> str:
+    """Which statement tells of the checkpoints of this server's version."""
     new = reader.connection.info.server_version >= _CHECKPOINTER
-    row = reader.row(statement("checkpoints" if new else "checkpoints_before_17"))
-    return msgspec.convert(row, learnt(Checkpoints))
+    return "checkpoints" if new else "checkpoints_before_17"
+
+
+def _checkpoints(reader: Line) -> Checkpoints:
+    return msgspec.convert(reader.row(statement(checkpoints_statement(reader))), learnt(Checkpoints))

@@ -21,6 +21,12 @@ SELECT 'no create', nspname::text, NOT has_schema_privilege(oid, 'CREATE') FROM 
 UNION ALL
 SELECT 'select', %(schema)s, bool_and(has_table_privilege(oid, 'SELECT')) FROM tables HAVING count(*) > 0
 UNION ALL
+SELECT 'sequences', %(schema)s, bool_and(has_sequence_privilege(pg_class.oid, 'SELECT'))
+FROM pg_class
+JOIN schema ON schema.oid = relnamespace
+WHERE relkind = 'S'
+HAVING count(*) > 0
+UNION ALL
 SELECT 'no write', %(schema)s, NOT bool_or(has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
 FROM tables
 HAVING count(*) > 0

@@ -6,12 +6,13 @@ WITH own AS (
         nspname,
         relname,
         greatest(reltuples, 0) AS counted,
+        pg_stat_get_dead_tuples(pg_class.oid) AS dead,
         (
             SELECT coalesce(jsonb_object_agg(option_name, option_value), '{{}}') FROM pg_options_to_table(reloptions)
         ) AS options
     FROM pg_class
     JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE relkind IN ('r', 'm', 't') AND nspname !~ '^pg_temp'
+    WHERE relkind IN ('r', 'm', 't') AND nspname !~ '^pg_temp' AND pg_stat_get_dead_tuples(pg_class.oid) > 0
 ), due AS (
     SELECT
         own.*,
@@ -28,13 +29,12 @@ WITH own AS (
 SELECT
     nspname::text AS schema,
     due.relname::text AS "table",
-    n_live_tup AS live,
-    n_dead_tup AS dead,
+    pg_stat_get_live_tuples(oid) AS live,
+    dead,
     threshold,
     enabled,
-    greatest(last_vacuum, last_autovacuum) AS last
+    greatest(pg_stat_get_last_vacuum_time(oid), pg_stat_get_last_autovacuum_time(oid)) AS last
 FROM due
-JOIN pg_stat_all_tables AS stats ON stats.relid = due.oid
-WHERE n_dead_tup > threshold
-ORDER BY n_dead_tup / greatest(threshold, 1) DESC, due.relname
+WHERE dead > threshold
+ORDER BY dead / greatest(threshold, 1) DESC, due.relname
 LIMIT 20
