@@ -2,15 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from runbook.plugin import collect_rows as pytest_collect_file
 
-import pytest
-
-from runbook.plugin import RowModule
-
-
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> RowModule | None:
-    """Every public module of the folder holds rows."""
-    if file_path.suffix == ".py" and not file_path.name.startswith(("_", "conftest")):
-        return RowModule.from_parent(parent, path=file_path)
-    return None
+__all__ = ["pytest_collect_file"]

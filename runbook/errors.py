@@ -108,6 +108,10 @@ class ActionError(RunbookError):
         super().__init__(f"{target}.{operation}: {message}" if isinstance(message, str) else message)
 
 
+class PlanError(RunbookError):
+    """A plan file cannot be used: it was changed, has expired or is not approved. Nothing of it runs."""
+
+
 class LockError(RunbookError):
     """Another acting run holds the target, or the lock could not be proven to be ours."""
 

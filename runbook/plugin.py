@@ -8,6 +8,7 @@ test's outcome, so that ``-k``, ``-m``, ``--junitxml`` and other plugins see wha
 from __future__ import annotations
 
 import secrets
+import types
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Protocol, cast
 
 import pytest
 
-from runbook import asserts_are_off, site_file
+from runbook import asserts_are_off, packs, site_file, sql_rows
 from runbook.engine import Engine
 from runbook.errors import RunbookError
 from runbook.job import Listener
@@ -23,6 +24,8 @@ from runbook.model import Action, Record, Run, State, Step, final, worst_of
 from runbook.rows import Row, lost
 from runbook.site import Site, open_site
 
+#: The folder of SQL rows within a folder of rows.
+SCRIPTS = "sql"
 SITE: pytest.StashKey[Site] = pytest.StashKey()
 LOST: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 ENGINE: pytest.StashKey[Engine] = pytest.StashKey()
@@ -105,6 +108,22 @@ class RowModule(pytest.Module):
                 yield RowItem.from_parent(self, name=f"{name}[{declared.id}]", callobj=value)
 
 
+class SqlModule(RowModule):
+    """A ``.sql`` file: one row."""
+
+    def _getobj(self) -> types.ModuleType:
+        return sql_rows.module_of(self.path, _folder_of_scripts(self.path))
+
+
+class PackModule(RowModule):
+    """A file of rows that a pack has: it is imported by the pack, not by its place."""
+
+    source: packs.Source
+
+    def _getobj(self) -> types.ModuleType:
+        return self.source.load()
+
+
 class RowItem(pytest.Function):
     """A row as pytest sees it. Its fixtures are those of the check, its causes and its remedy together."""
 
@@ -145,13 +164,27 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "row: a row of the runbook, judged on live systems")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Open the site once rows are there to need it, and let the watch choose among them."""
+def collect_rows(file_path: Path, parent: pytest.Collector) -> RowModule | None:
+    """``pytest_collect_file`` of a folder of rows: every public module and every ``.sql`` file."""
+    if file_path.suffix.lower() == ".sql":
+        return SqlModule.from_parent(parent, path=file_path)
+    if file_path.suffix == ".py" and not file_path.name.startswith(("_", "conftest")):
+        return RowModule.from_parent(parent, path=file_path)
+    return None
+
+
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Open the site once rows are there to need it, add those of its packs, and let the watch choose among them."""
     rows = [item for item in items if isinstance(item, RowItem)]
     if config.option.collectonly or not (rows or LOST in config.stash):
         return
     try:
         watch = _watch(config)
+        added = list(_rows_of_packs(session, watch.site))
+        rows += added
+        items += added
         chosen = watch.collected(tuple(item.row for item in rows))
     except RunbookError as error:
         raise pytest.UsageError(str(error)) from None
@@ -224,6 +257,26 @@ def _begin(session: pytest.Session, engine: Engine) -> None:
             engine.lacks(item.row, f"{type(error).__name__}: {error}")
         finally:
             state.teardown_exact(cast(pytest.Item, session))  # down to the session itself
+
+
+def _rows_of_packs(session: pytest.Session, site: Site) -> Iterator[RowItem]:
+    """The rows that the site adds; a file that cannot be imported has a record of its own."""
+    for pack in packs.packs(site.settings):
+        if pack.fixtures is not None:
+            session.config.pluginmanager.register(pack.fixtures(), f"fixtures of {pack.name}")
+        for source in pack.sources:
+            module = PackModule.from_parent(session, path=source.file)
+            module.source = source
+            try:
+                yield from module.collect()
+            except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - a record instead
+                reason = f"{type(error).__name__}: {error}"
+                session.config.stash.setdefault(LOST, {})[source.file.name] = reason
+
+
+def _folder_of_scripts(file: Path) -> Path:
+    """The nearest folder called ``sql`` above a script, or its own: ids are its path from there."""
+    return next((folder for folder in file.parents if folder.name == SCRIPTS), file.parent)
 
 
 def _watch(config: pytest.Config) -> Watch:

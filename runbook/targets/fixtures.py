@@ -53,6 +53,7 @@ def _target(name: str, doc: str) -> Any:
 
 
 database = _target("database", "PostgreSQL ``sep_muses``.")
+scripts = _target("scripts", "The team's own SQL scripts, run on the database.")
 broker = _target("broker", "RabbitMQ.")
 workers = _target("workers", "The services' replicas.")
 logs = _target("logs", "The services' and the database's logs.")

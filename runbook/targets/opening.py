@@ -26,6 +26,8 @@ _OF_THE_SITE = frozenset({"purge", "backup"})
 
 def open_target(name: str, site: Site) -> Any:
     """The target of that name, with the settings of the site's environment (None where it is not configured)."""
+    if name == "scripts":
+        return _scripts(site)
     module, kind = KINDS[name]
     made = getattr(importlib.import_module(module), kind)
     if name in _OF_THE_SITE:
@@ -37,3 +39,10 @@ def open_target(name: str, site: Site) -> Any:
         "workers": {"hosts": site.settings.hosts},
     }
     return made(name, getattr(site.settings, name), environment=site.environment.name, **more.get(name, {}))
+
+
+def _scripts(site: Site) -> Any:
+    """No target of its own for whoever counts them: the database, asked by the team's scripts."""
+    scripts = importlib.import_module("runbook.targets.scripts.scripts").Scripts
+    place = {"environment": site.environment.name, "timezone": site.environment.timezone}
+    return scripts("database", site.settings.database, site.settings.sql_rows, **place)
