@@ -242,6 +242,25 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     row: str = ""
 
 
+class PlanNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan file beside a run: one that waits for approval, or the one that was ``applied``.
+
+    ``commands`` are what to type next, in order; ``note`` says what stands in the way where there are none.
+    """
+
+    file: str
+    hash: str
+    rows: tuple[str, ...]
+    steps: int
+    risk: Risk
+    expires_at: datetime
+    needed: int = 1
+    approvals: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    note: Text | None = None
+    applied: bool = False
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One invocation over the selected rows, worst first in every report."""
 
@@ -254,6 +273,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
     fixing: bool = False
     interrupted: bool = False
+    plan_file: PlanNotice | None = None
     schema: int = SCHEMA_VERSION
 
 
