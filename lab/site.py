@@ -33,11 +33,12 @@ SETTLING = {"QUEUE-01": "30 s", "ETL-01": "60 s", "DB-01": "15 s", "STAGE-01": "
 def write(place: Place) -> None:
     """Write ``home/site.toml`` anew; whoever reads it meanwhile sees the old one or the new one, whole."""
     draft = place.site_file.with_suffix(".new")
-    draft.write_text(_toml(_tables(place)))
+    draft.write_text(toml(tables(place)))
     draft.replace(place.site_file)
 
 
-def _tables(place: Place) -> dict[str, Table]:
+def tables(place: Place) -> dict[str, Table]:
+    """The site file's tables by name."""
     targets: dict[str, Table] = {
         "database": _database(place),
         "broker": _broker(place),
@@ -150,7 +151,8 @@ def _secret(path: Path) -> Table:
     return {"file": str(path)}
 
 
-def _toml(tables: dict[str, Table]) -> str:
+def toml(tables: dict[str, Table]) -> str:
+    """Tables as the site file has them."""
     return "\n".join(
         f"[{name}]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in table.items())
         for name, table in tables.items()

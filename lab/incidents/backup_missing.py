@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from lab.incidents import backups
 from lab.incidents.breakage import Breakage
+from lab.incidents.truth import NONE, Truth
 from lab.place import Place
 
 #: The age of the backup that is left, and from which age on the lab counts as broken.
@@ -46,4 +47,10 @@ BREAKAGE = Breakage(
     applied=_apply,
     healed=_heal,
     shows=_is_broken,
+    truth=Truth(
+        "BACKUP-01",
+        frozenset({"backup_did_not_begin"}),
+        operations={"backup": ""},
+        also={"BACKUP-04": NONE},
+    ),
 )

@@ -7,6 +7,7 @@ from datetime import datetime
 from lab import records
 from lab.incidents import database
 from lab.incidents.breakage import Breakage
+from lab.incidents.truth import Truth
 from lab.place import Place
 
 LOT, SUBSYSTEM = 25_000, 4
@@ -54,4 +55,10 @@ BREAKAGE = Breakage(
     applied=_apply,
     healed=_heal,
     shows=_is_broken,
+    truth=Truth(
+        "ETL-01",
+        frozenset({"batch_is_very_large"}),
+        fixed=False,
+        also={"ETL-02": frozenset({"batch_is_very_large"})},
+    ),
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lab.errors import LabError
+from lab.incidents.truth import Truth
 from lab.place import Place
 
 #: How long an effect may take to show before the breakage is said not to work here, s.
@@ -19,6 +20,9 @@ POLL = 0.05
 class Breakage:
     """One real cause. ``breaks`` says what it breaks, ``expect`` what ``check`` must say of it, both in Spanish.
 
+    ``truth`` is what ``check`` is judged by; ``mended`` asks the real thing whether it does no harm any more, where
+    that is not just its absence.
+
     Applying and healing may be repeated, and each returns when it shows. All raise LabError, where a server of the
     lab does not answer too.
     """
@@ -29,6 +33,8 @@ class Breakage:
     applied: Callable[[Place], None]
     healed: Callable[[Place], None]
     shows: Callable[[Place], bool]
+    truth: Truth
+    mended: Callable[[Place], bool] | None = None
 
     def apply(self, place: Place) -> None:
         """Break it; returns when it is in effect."""
@@ -44,6 +50,11 @@ class Breakage:
         """Whether it is in effect, asked of the real thing; reads only."""
         with _told_plainly():
             return self.shows(place)
+
+    def is_cured(self, place: Place) -> bool:
+        """Whether it does no harm any more, by itself or by a remedy; reads only."""
+        with _told_plainly():
+            return self.mended(place) if self.mended else not self.shows(place)
 
 
 def await_effect(what: str, shows: Callable[[], bool], patience: float = PATIENCE) -> None:

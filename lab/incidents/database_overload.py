@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.incidents import database, program
 from lab.incidents.breakage import Breakage, await_effect
+from lab.incidents.truth import Truth
 from lab.place import Place
 from lab.services import CONSOLIDATION
 from lab.services.dashboard import DASHBOARD
@@ -44,4 +45,10 @@ BREAKAGE = Breakage(
     applied=_apply,
     healed=_heal,
     shows=_is_broken,
+    truth=Truth(
+        "ETL-01",
+        frozenset({"database_is_overloaded"}),
+        operations={"end_session": MANUAL_QUERY},
+        also={"ETL-02": frozenset({"database_is_overloaded"})},
+    ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.errors import LabError
 from lab.incidents import database, program, queue
 from lab.incidents.breakage import Breakage, await_effect
+from lab.incidents.truth import NONE, Truth
 from lab.place import Place
 from lab.services import PROCESSING
 from lab.services.leak import LEAK
@@ -47,6 +48,10 @@ def _is_broken(place: Place) -> bool:
     return database.sessions(place, LEAK) > 0
 
 
+def _is_mended(place: Place) -> bool:
+    return not _is_broken(place) or database.sessions(place, _WORKERS) > 0
+
+
 BREAKAGE = Breakage(
     name="database-refuses",
     breaks="Un reporte con fuga de conexiones agota el límite de muses_app: la base rechaza a los workers.",
@@ -57,4 +62,11 @@ BREAKAGE = Breakage(
     applied=_apply,
     healed=_heal,
     shows=_is_broken,
+    mended=_is_mended,
+    truth=Truth(
+        "DB-01",
+        frozenset({"sessions_are_leaked"}),
+        operations={"end_session": LEAK},
+        also={"QUEUE-01": frozenset({"database_refuses_the_workers"}), "ETL-01": NONE, "ETL-02": NONE},
+    ),
 )

@@ -34,8 +34,19 @@ def send(place: Place, signal: str) -> None:
 
 
 def restore(place: Place) -> None:
-    """Fresh processes, as many as usual, all consuming, and nothing left from before in their queue."""
-    stop(place)
+    """As many as usual, all consuming, and nothing left from before in their queue; fresh ones where any hangs."""
+    started = running(place)
+    if queue.consumers(place) < len(started):
+        stop(place)
+    else:
+        _stop_surplus(place, started)
     supervision.start(place, *USUAL)
     await_effect("las réplicas consuman", lambda: queue.consumers(place) == len(USUAL))
     queue.purge(place, QUEUE)
+
+
+def _stop_surplus(place: Place, started: tuple[str, ...]) -> None:
+    with supervision.calling(place) as supervisor:
+        for name in started:
+            if name not in USUAL:
+                supervisor.supervisor.stopProcess(name)

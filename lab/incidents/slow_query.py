@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from lab.incidents import database
 from lab.incidents.breakage import Breakage
+from lab.incidents.truth import Truth
 from lab.place import Place
 
 if TYPE_CHECKING:
@@ -79,4 +80,10 @@ BREAKAGE = Breakage(
     applied=_apply,
     healed=_heal,
     shows=_is_broken,
+    truth=Truth(
+        "ETL-01",
+        frozenset({"queries_are_slow"}),
+        operations={"create_index": "tbmu002_persona", "analyze": "tbmu002_persona"},
+        also={"ETL-02": frozenset({"queries_are_slow"}), "INDEX-05": frozenset({"index_is_missing"})},
+    ),
 )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from lab import records
 from lab.incidents import database
 from lab.incidents.breakage import Breakage
+from lab.incidents.truth import NONE, Truth
 from lab.place import Place
 
 OVERDUE = 60_000
@@ -65,4 +66,11 @@ BREAKAGE = Breakage(
     applied=_apply,
     healed=_heal,
     shows=_is_broken,
+    # Which of the two depends on whether the lab was purged before.
+    truth=Truth(
+        "STAGE-01",
+        frozenset({"purge_has_not_run", "records_came_late"}),
+        operations={"purge": ""},
+        also={"ARCH-01": NONE},
+    ),
 )

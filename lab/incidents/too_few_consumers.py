@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from lab.incidents import replicas
+from lab.incidents import queue, replicas
 from lab.incidents.breakage import Breakage
+from lab.incidents.truth import Truth
 from lab.place import Place
+from lab.services import PROCESSING
 from lab.services.reception import USUAL_RATE, ask_for, asked_rate
 
 #: Messages a second: two replicas take some 78, three are enough.
-RUSH = 100.0
+RUSH, ENOUGH = 100.0, 3
 
 
 def _apply(place: Place) -> None:
@@ -24,6 +26,10 @@ def _is_broken(place: Place) -> bool:
     return asked_rate(place) > USUAL_RATE
 
 
+def _is_mended(place: Place) -> bool:
+    return not _is_broken(place) or queue.consumers(place) >= ENOUGH
+
+
 BREAKAGE = Breakage(
     name="too-few-consumers",
     breaks="La recepción publica 100 mensajes por segundo, más de lo que dos réplicas pueden tomar.",
@@ -31,4 +37,6 @@ BREAKAGE = Breakage(
     applied=_apply,
     healed=_heal,
     shows=_is_broken,
+    mended=_is_mended,
+    truth=Truth("QUEUE-01", frozenset({"too_few_consumers"}), operations={"scale": PROCESSING}),
 )

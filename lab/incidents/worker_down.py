@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from lab.incidents import replicas
 from lab.incidents.breakage import Breakage
+from lab.incidents.truth import Truth
 from lab.place import Place
+from lab.services import PROCESSING
 
 
 def _is_broken(place: Place) -> bool:
@@ -18,4 +20,5 @@ BREAKAGE = Breakage(
     applied=replicas.stop,
     healed=replicas.restore,
     shows=_is_broken,
+    truth=Truth("QUEUE-01", frozenset({"initial_processing_is_down"}), operations={"start": PROCESSING}),
 )

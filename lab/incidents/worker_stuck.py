@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from lab.incidents import queue, replicas
 from lab.incidents.breakage import Breakage, await_effect
+from lab.incidents.truth import Truth
 from lab.place import Place
+from lab.services import PROCESSING
 
 
 def _apply(place: Place) -> None:
@@ -23,4 +25,5 @@ BREAKAGE = Breakage(
     applied=_apply,
     healed=replicas.restore,
     shows=_is_broken,
+    truth=Truth("QUEUE-01", frozenset({"worker_is_not_consuming"}), operations={"restart": PROCESSING}),
 )

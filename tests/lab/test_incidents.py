@@ -16,11 +16,12 @@ import pytest
 
 from lab import orphans, supervision
 from lab.errors import LabError
-from lab.incidents import BREAKAGES, backups, database, program, queue, replicas
+from lab.incidents import BREAKAGES, backups, database, program, queue, replicas, together
 from lab.incidents.breakage import Breakage, await_effect
 from lab.place import BACKUP_BUCKET, Place
 from lab.services import CONSOLIDATION, PROCESSING, dashboard, leak, manual_query
 from lab.topology import DEAD_LETTERS, QUEUE
+from runbook.commands.catalogue import chosen_rows
 
 CONTRACT = {
     "worker-down",
@@ -95,6 +96,21 @@ def logged_errors(place: Place, words: str) -> list[dict[str, Any]]:
 def test_the_ten_are_there_with_their_words() -> None:
     assert BREAKAGES.keys() == CONTRACT
     assert all(name == breakage.name and breakage.breaks and breakage.expect for name, breakage in BREAKAGES.items())
+
+
+def test_every_breakage_has_its_place_among_others() -> None:
+    assert sorted(together.ORDER) == sorted(BREAKAGES)
+    assert len(together.pairs()) == 44
+    assert ("worker-stuck", "worker-down") not in together.pairs()
+
+
+def test_the_truth_is_of_rows_and_causes_that_there_are() -> None:
+    rows = {row.id: row for row in chosen_rows(())}
+    for breakage in BREAKAGES.values():
+        truth = breakage.truth
+        for row, causes in {truth.row: truth.causes, **truth.also}.items():
+            assert causes <= {cause.name for cause in rows[row].causes}
+        assert truth.fixed is bool(truth.operations)
 
 
 def test_a_healthy_lab_has_nothing_broken(lab_place: Place) -> None:

@@ -1,0 +1,87 @@
+"""What came of each drill, one JSON line each: a series can be stopped, gone on with and added to others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from lab.drill.drawing import Drawn
+from lab.drill.scoring import Score
+from lab.errors import LabError
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """One drill. ``fixed`` holds the breakages that policy let be fixed: breakage → what became of it.
+
+    That is seconds until the proof, ``"cured"`` where the lab is well but something that nobody may fix hides it from
+    the row, None where it is not fixed or not proven. ``fault`` says what the lab could not do; such a drill has no
+    score. ``seconds`` are those of each part.
+    """
+
+    series: str
+    number: int
+    broken: tuple[str, ...]
+    policy: str
+    at: datetime
+    score: Score | None
+    fixed: dict[str, float | str | None] = {}
+    runs: int = 0
+    seconds: dict[str, float] = {}
+    fault: str = ""
+
+    @classmethod
+    def of(cls, drawn: Drawn, score: Score | None, fixed: dict[str, float | str | None], **more: object) -> Result:
+        """The result of a drill, made now."""
+        told = {"series": drawn.series, "number": drawn.number, "broken": drawn.broken, "policy": drawn.policy}
+        return msgspec.convert({**told, "at": datetime.now(UTC), "score": score, "fixed": fixed, **more}, cls)
+
+    @property
+    def named_right(self) -> bool:
+        """Whether every cause was named and none that is wrong."""
+        score = self.score
+        return score is not None and not score.misnamed and all(at is not None for at in score.named.values())
+
+    @property
+    def perfect(self) -> bool:
+        """Whether all went as it should."""
+        score = self.score
+        if score is None or not self.named_right:
+            return False
+        return not score.wrong and not score.outside and all(self.fixed.values())
+
+
+def append(file: Path, result: Result) -> None:
+    """Add one line; what was killed halfway through a line begins a new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab+") as lines:
+        if lines.tell():
+            lines.seek(-1, 2)
+            if lines.read(1) != b"\n":
+                lines.write(b"\n")
+        lines.write(msgspec.json.encode(result) + b"\n")
+
+
+def read(file: Path) -> tuple[Result, ...]:
+    """All results of a file, in their order; none where there is no file. A line that was cut off does not count.
+
+    Raises LabError for a line that is none of ours.
+    """
+    if not file.exists():
+        return ()
+    found = []
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
+        try:
+            found.append(msgspec.json.decode(line, type=Result))
+        except msgspec.ValidationError as error:
+            raise LabError(f"{file}, línea {number}: no es un resultado de simulacro ({error})") from None
+        except msgspec.DecodeError:  # the process was killed while it wrote
+            continue
+    return tuple(found)
+
+
+def numbers(results: Iterable[Result], series: str) -> frozenset[int]:
+    """The drills of a series that are done; one that the lab could not play is not."""
+    return frozenset(each.number for each in results if each.series == series and not each.fault)
