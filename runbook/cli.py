@@ -51,6 +51,7 @@ _COMMANDS = {
     "grants": ("runbook.commands.doctor", _("Print the least rights that reader and operator need")),
     "init": ("runbook.commands.init", _("Write a site file to start from")),
     "lab": ("lab.cli", _("A small real SEP-MUSES on this machine, to practise on")),
+    "drill": ("lab.drill.command", _("Break the lab at random, let it be mended, and score the diagnosis and the fix")),
     "demo": ("lab.demo", _("Break the lab, check, fix, prove, and leave the report")),
 }
 

@@ -1,16 +1,25 @@
-"""The rows there are: the modules of ``checks`` imported, tolerating one that is broken."""
+"""The rows there are: the modules of ``checks``, its scripts and the site's packs, tolerating one that is broken."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+import types
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from runbook import rows
+from runbook import linting, packs, rows
 from runbook.errors import RunbookError, SettingsError
 from runbook.rows import Row
 from runbook.settings import EnvironmentSettings
+
+
+#: What importing a file of rows may raise.
+_OF_AN_IMPORT = (
+    *(ImportError, SyntaxError, ValueError, TypeError, NameError, AttributeError, OSError),
+    *(LookupError, ArithmeticError, AssertionError, RuntimeError),
+)
 
 
 def folder() -> Path:
@@ -18,40 +27,48 @@ def folder() -> Path:
     return Path(str(importlib.import_module("checks").__file__)).parent
 
 
-def load_rows() -> tuple[Row, ...]:
-    """Every row that can be imported; a module that cannot is pytest's to report, as a record of its own."""
-    for module in pkgutil.iter_modules([str(folder())]):
-        if module.name != "conftest":
-            _import(f"checks.{module.name}")
+def load_rows(environment: EnvironmentSettings | None = None) -> tuple[Row, ...]:
+    """Every row that can be imported; a file that cannot is pytest's to report, as a record of its own.
+
+    With an environment, those of its packs too. Raises SettingsError for a pack that is not there.
+    """
+    _load(environment)
     return rows.declared()
 
 
-def chosen_rows(names: tuple[str, ...]) -> tuple[Row, ...]:
+def chosen_rows(names: tuple[str, ...], environment: EnvironmentSettings | None = None) -> tuple[Row, ...]:
     """The rows named, or all. Raises SettingsError with the nearest id for one there is not."""
-    every = load_rows()
+    every = load_rows(environment)
     return tuple(rows.find(name) for name in names) or every
 
 
+def lost_files(environment: EnvironmentSettings | None = None) -> dict[str, str]:
+    """The files of rows that cannot be imported, each with the reason."""
+    return _load(environment)
+
+
+def _load(environment: EnvironmentSettings | None) -> dict[str, str]:
+    here = folder()
+    names = [module.name for module in pkgutil.iter_modules([str(here)]) if module.name != "conftest"]
+    found: list[tuple[str, Callable[[], types.ModuleType]]] = [
+        (f"{name}.py", partial(importlib.import_module, f"checks.{name}")) for name in names
+    ]
+    sources = list(packs.scripts_in(here / "sql"))
+    sources += [source for pack in packs.packs(environment) for source in pack.sources] if environment else []
+    found += [(str(source.file), source.load) for source in sources]
+    return {name: reason for name, load in found if (reason := _reason_against(load)) is not None}
+
+
 def prove_overrides(environment: EnvironmentSettings) -> None:
-    """Refuse a site file that speaks of rows there are not: a misspelt limit would never be applied."""
-    named: tuple[tuple[str, Iterable[str]], ...] = (
-        ("limits", environment.limits),
-        ("settling", environment.settling),
-        ("policy.rows", environment.policy.rows),
-        *((f"policy.windows.{part.name}", part.rows) for part in environment.policy.windows),
-        *((f"policy.freezes.{part.name}", part.rows) for part in environment.policy.freezes),
-    )
-    for table, ids in named:
-        for id in ids:
-            try:
-                rows.find(id)
-            except SettingsError as error:
-                error.key = f"{table}.{id}"
-                raise
+    """Refuse a site file with limits that cannot be meant, or of rows there are not: they would never be applied."""
+    for remark in linting.remarks(rows.declared(), environment, lost=bool(lost_files(environment))):
+        if remark.refuses:
+            raise SettingsError(remark.said, key=remark.key, nearest=remark.nearest)
 
 
-def _import(name: str) -> None:
+def _reason_against(load: Callable[[], types.ModuleType]) -> str | None:
     try:
-        importlib.import_module(name)
-    except (RunbookError, ImportError, SyntaxError, ValueError, TypeError, NameError, AttributeError):
-        return
+        load()
+    except (*_OF_AN_IMPORT, RunbookError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None

@@ -100,7 +100,7 @@ def check(
     reports = importlib.import_module("reports")
     record = _readings_of(replay) if replay else None
     site = open_site(site_file.load(settings), env, fixing=fix, deadline=deadline, record=record, language=lang)
-    chosen = catalogue.chosen_rows(rows)
+    chosen = catalogue.chosen_rows(rows, site.settings)
     catalogue.prove_overrides(site.settings)
     language = reports.speaking(site.environment)
     with reports.board(language, sys.stderr if as_json else sys.stdout, quiet=quiet or as_json) as board:
