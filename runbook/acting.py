@@ -1,4 +1,4 @@
-"""Carry out a plan that may run: intent on disk, step, result on disk; then prove it by the same check.
+"""Carry out a plan that may run: intent on disk, lock proven, step, result on disk; then prove it by the same check.
 
 This is the only module that opens the operator's identity, through ``target.perform``. The first step that fails
 stops the rest: later steps were planned for a world in which it worked.
@@ -9,18 +9,20 @@ from __future__ import annotations
 import threading
 import time
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from runbook.errors import ActionError, RunbookError
-from runbook.journal import Journal
+from runbook.errors import ActionError, LockError, RunbookError
+from runbook.journal import Entry, Journal
 from runbook.judging import Targets, broken
-from runbook.model import Action, Outcome, Plan, Proven, State, Step, Verdict, Verification
+from runbook.locks import Hold
+from runbook.milestones import reached
+from runbook.model import Action, Outcome, Plan, Proven, Severity, State, Step, Verdict, Verification
 from runbook.redact import masked, masked_words
-from runbook.text import Text, text
+from runbook.text import Quantity, Text, text
 
 #: How often the check must pass in a row, on new readings each time, to prove a fix.
 PASSES = 3
@@ -29,12 +31,20 @@ Judge = Callable[[], Verdict]
 
 
 def perform(
-    plan: Plan, targets: Targets, journal: Journal, *, run: str, row: str, begins: Callable[[Step], None]
+    plan: Plan,
+    targets: Targets,
+    journal: Journal,
+    hold: Hold,
+    *,
+    run: str,
+    row: str,
+    begins: Callable[[Step], None],
 ) -> Iterator[Action]:
     """Do the plan's steps in order and yield one Action each, NOT_RUN for those behind a failure.
 
     Ctrl-C lets the running step end and its result reach the journal, then goes on as KeyboardInterrupt.
-    Raises JournalError before a step whose intent cannot be written: what is not written is not done.
+    Raises JournalError before a step whose intent cannot be written (what is not written is not done), and LockError
+    before one for which the locks are not ours any more.
     """
     outcome = Outcome.DONE
     for step in plan.steps:
@@ -42,13 +52,38 @@ def perform(
             yield Action(step=step, outcome=Outcome.NOT_RUN, started_at=datetime.now(UTC))
             continue
         begins(step)
-        intent = journal.write("intent", run=run, row=row, body=_plain(step) | {"plan": plan.digest})
+        told = {"plan": plan.digest, "settles": plan.settles.total_seconds()}
+        intent = journal.write("intent", run=run, row=row, body=_plain(step) | told)
+        _still_ours(hold, journal, intent)
         action, interrupted = _done(step, targets[step.target])
+        reached("step done")
         journal.write("result", run=run, row=row, body=_plain(action) | {"intent": intent.number})
         outcome = action.outcome
         yield action
         if interrupted:
             raise KeyboardInterrupt
+
+
+def undoing(actions: Iterable[Action], plan: Plan) -> Plan:
+    """What takes the steps back that were done, the last one first; without steps where none can be."""
+    undos = tuple(action.step.undo for action in actions if action.outcome is Outcome.DONE and action.step.undo)
+    return Plan(remedy=plan.remedy, steps=undos[::-1], risk=plan.risk, settles=plan.settles, digest=plan.digest)
+
+
+def improved(before: Verdict, after: Verdict) -> bool:
+    """Whether the row is better off than before, if not well: then taking the steps back would make it worse.
+
+    A milder state is, and so is a worst object that came a tenth nearer to its limit or more.
+    """
+    if Severity[after.state.name].value != Severity[before.state.name].value:
+        return Severity[after.state.name].value > Severity[before.state.name].value
+    if not before.measures or not after.measures or before.measures[0].object != after.measures[0].object:
+        return False
+    then, now = before.measures[0], after.measures[0]
+    if not isinstance(then.value, Quantity) or not isinstance(now.value, Quantity) or then.value.unit != now.value.unit:
+        return False
+    fell = then.value.value - now.value.value
+    return (fell if then.direction == "above" else -fell) >= abs(then.value.value) / 10 > 0
 
 
 def verify(judge: Judge, settles: timedelta) -> Verification:
@@ -69,6 +104,16 @@ def verify(judge: Judge, settles: timedelta) -> Verification:
         took=timedelta(seconds=time.monotonic() - started),
         reason=_reason(verdict, passes),
     )
+
+
+def _still_ours(hold: Hold, journal: Journal, intent: Entry) -> None:
+    """The last thing before a step. Where the lock is lost the journal says that the step did not begin."""
+    try:
+        hold.prove()
+    except LockError:
+        journal.write("result", run=intent.run, row=intent.row, body={"intent": intent.number, "outcome": "not run"})
+        raise
+    reached("lock proven")
 
 
 def _done(step: Step, target: Any) -> tuple[Action, bool]:

@@ -67,15 +67,14 @@ class Engine:
             self.listener.judged(self.record(id))
 
     def treat(self) -> None:
-        """Act on every breached row where policy lets it, and prove what came of it; close what killed runs left open."""
+        """Act on every breached row where policy lets it and prove what came of it; close what killed runs left."""
         explain = self._explain_anew
         if self.site.mandate is not None:
             self.site.mandate.rule(self._jobs.values())
             explain = _as_approved
         breached = [job for job in self._jobs.values() if job.breached and job.plan]
-        if breached:
-            anew = Treating(self.site, self.listener, run=self.run, judge=self._judge_anew, explain=explain)
-            anew.treat(breached)
+        anew = Treating(self.site, self.listener, run=self.run, judge=self._judge_anew, explain=explain)
+        anew.treat(breached)
 
     def record(self, id: str) -> Record:
         """What is known of a row by now; UNKNOWN where it was not judged in time."""

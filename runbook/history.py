@@ -7,11 +7,11 @@ policy then lets nothing act.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from runbook.errors import HistoryError
 from runbook.limits import number
@@ -38,10 +38,27 @@ CREATE TABLE IF NOT EXISTS verdict (
     environment TEXT NOT NULL, row TEXT NOT NULL, at REAL NOT NULL, state TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS verdict_by_row ON verdict (environment, row, at);
-CREATE TABLE IF NOT EXISTS attempt (environment TEXT NOT NULL, row TEXT NOT NULL, at REAL NOT NULL, run TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS attempt (
+    environment TEXT NOT NULL, row TEXT NOT NULL, at REAL NOT NULL, run TEXT NOT NULL,
+    targets TEXT NOT NULL DEFAULT '', outcome TEXT
+);
 """
+#: What files of earlier versions lack; an attempt that names no target counts for all.
+_LATER = {
+    "targets": "ALTER TABLE attempt ADD COLUMN targets TEXT NOT NULL DEFAULT ''",
+    "outcome": "ALTER TABLE attempt ADD COLUMN outcome TEXT",
+}
 
 Samples = tuple[tuple[datetime, float], ...]
+
+
+class Attempt(NamedTuple):
+    """A remedy that was tried: ``outcome`` is a Proven, None where the run did not live to see it."""
+
+    at: datetime
+    run: str
+    targets: tuple[str, ...]
+    outcome: str | None
 
 
 class Elsewhere(Protocol):
@@ -114,10 +131,34 @@ class History:
         )
         return [(id, _moment(at), worst, folder) for id, at, worst, folder in found]
 
-    def note_attempt(self, row: str, run: str) -> None:
-        """Remember that a remedy is about to be tried. Raises HistoryError: then it must not be."""
+    def ledger(self, row: str, targets: Collection[str], since: timedelta) -> tuple[Attempt, ...]:
+        """When a remedy of the row was tried on any of these targets and what came of it, oldest first.
+
+        Raises HistoryError.
+        """
+        after = datetime.now(UTC).timestamp() - since.total_seconds()
+        found = self._all(
+            "SELECT at, run, targets, outcome FROM attempt WHERE environment = ? AND row = ? AND at >= ? ORDER BY at",
+            (self._environment, row, after),
+        )
+        tried = [Attempt(_moment(at), run, tuple(on.split()), outcome) for at, run, on, outcome in found]
+        return tuple(one for one in tried if not one.targets or not targets or set(one.targets) & set(targets))
+
+    def note_attempt(self, row: str, run: str, targets: Collection[str] = ()) -> None:
+        """Remember that a remedy is about to be tried on these targets. Raises HistoryError: then it must not be."""
         with self._writing() as database:
-            database.execute("INSERT INTO attempt VALUES (?, ?, ?, ?)", (self._environment, row, _now(), run))
+            database.execute(
+                "INSERT INTO attempt (environment, row, at, run, targets) VALUES (?, ?, ?, ?, ?)",
+                (self._environment, row, _now(), run, " ".join(sorted(targets))),
+            )
+
+    def note_outcome(self, row: str, run: str, outcome: str) -> None:
+        """Remember what came of the run's attempt. Raises HistoryError."""
+        with self._writing() as database:
+            database.execute(
+                "UPDATE attempt SET outcome = ? WHERE environment = ? AND row = ? AND run = ? AND outcome IS NULL",
+                (outcome, self._environment, row, run),
+            )
 
     def keep(self, run: Run, worst: State, folder: Path | None) -> None:
         """Keep a finished run with its measures, and let go of measures that are too old. Raises HistoryError."""
@@ -184,7 +225,15 @@ class History:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.executescript(_SCHEMA)
+            _bring_up_to_date(self._database)
         return self._database
+
+
+def _bring_up_to_date(database: sqlite3.Connection) -> None:
+    there = {name for _, name, *_ in database.execute("PRAGMA table_info(attempt)")}
+    for column, words in _LATER.items():
+        if column not in there:
+            database.execute(words)
 
 
 def _numeric(value: Value) -> float | None:

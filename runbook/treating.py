@@ -1,17 +1,24 @@
-"""The acting half of a run: what policy permits is carried out and proven, one row after the other, under one lock."""
+"""The acting half of a run: what policy permits is carried out and proven, one row after the other, under one lock.
+
+Before anything else, what an earlier run began and did not end because it was killed is looked at and closed. What
+cannot be told lets nothing act on the row and the target that it concerns.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from runbook import acting, policy
+from runbook.bench import Bench, at_the_bench, is_left_open
 from runbook.errors import HistoryError, JournalError, LockError, RunbookError
+from runbook.history import Attempt
 from runbook.job import Job, Listener
-from runbook.journal import Journal
-from runbook.locks import acting_on
-from runbook.model import Choice, Decision, Effect, Outcome, Plan, Step, Verdict
+from runbook.milestones import reached
+from runbook.model import Choice, Decision, Effect, Outcome, Plan, Proven, Step, Verdict
+from runbook.recurrence import escalated
 from runbook.redact import masked_words
 from runbook.site import Site
 from runbook.targets.base import Target
@@ -19,6 +26,10 @@ from runbook.text import text
 
 Judge = Callable[[Job], Verdict]
 Explain = Callable[[Job], None]
+
+
+class Stopped(RunbookError):
+    """A remedy did not help, or nobody knows what it did: nothing more is done in this run."""
 
 
 class Treating:
@@ -34,31 +45,74 @@ class Treating:
         A row that had no plan is looked at once more when another row's remedy was applied: it may be cured by it,
         or may now have a plan of its own.
         """
+        if not jobs and not is_left_open(self._site):
+            return
         try:
-            with acting_on(self._site.environment.name, self._site.state_folder):
-                journal = Journal(self._site.state_folder / "journal.jsonl")
-                treated = [job for job in jobs if self._acts(job, journal)]
+            with at_the_bench(self._site, self._run) as bench:
+                treated = [job for job in jobs if self._acts(job, bench)]
                 if treated:
-                    self._look_again([job for job in jobs if job not in treated], journal)
-        except (LockError, JournalError) as error:
+                    self._look_again([job for job in jobs if job not in treated], bench)
+        except (LockError, JournalError, Stopped) as error:
             _leave(jobs, error)
 
-    def _acts(self, job: Job, journal: Journal) -> bool:
+    def _acts(self, job: Job, bench: Bench) -> bool:
         """Carry a permitted plan out and prove it; whether anything was done."""
         plan = job.plan
-        if plan is None or not self._permitted(job):
+        if plan is None or not self._permitted(job) or not self._known(job, plan, bench):
             return False
+        bench.begin()
         try:
-            self._site.history.note_attempt(job.row.id, self._run)
+            self._site.history.note_attempt(job.row.id, self._run, {step.target for step in plan.steps})
         except HistoryError as error:
             _leave([job], error)
             return False
-        begins = self._listener.acting
-        for action in acting.perform(plan, job.targets, journal, run=self._run, row=job.row.id, begins=begins):
+        reached("attempt noted")
+        self._perform(job, plan, bench)
+        if any(action.outcome is not Outcome.NOT_RUN for action in job.actions):
+            self._prove_and_write(job, plan, bench)
+            self._stop_unless_well(job, plan, bench)
+        return any(action.outcome is Outcome.DONE for action in job.actions)
+
+    def _perform(self, job: Job, plan: Plan, bench: Bench) -> None:
+        begins, row = self._listener.acting, job.row.id
+        steps = acting.perform(plan, job.targets, bench.journal, bench.hold, run=self._run, row=row, begins=begins)
+        for action in steps:
             job.actions.append(action)
             self._listener.acted(action)
+
+    def _prove_and_write(self, job: Job, plan: Plan, bench: Bench) -> None:
+        """Judge again, and remember what came of it: in the journal, and for those who count how often it was tried."""
         self._prove(job, plan.settles)
-        return any(action.outcome is Outcome.DONE for action in job.actions)
+        reached("verified")
+        proven = job.verification.proven if job.verification else Proven.NOT_PROVEN
+        with suppress(HistoryError):  # the attempt itself is noted; its outcome then counts as unknown
+            self._site.history.note_outcome(job.row.id, self._run, proven)
+        reached("outcome noted")
+        bench.journal.write("proof", run=self._run, row=job.row.id, body={"proven": proven.value})
+
+    def _stop_unless_well(self, job: Job, plan: Plan, bench: Bench) -> None:
+        """Not fixed: take back what can be, and stop. What did not come back may still be at work: stop as well.
+
+        Raises Stopped.
+        """
+        if any(action.outcome is Outcome.FAILED for action in job.actions):
+            raise Stopped(text("A step of {row} failed: nothing more is done in this run", row=job.row.id))
+        if job.verification is None or job.verification.proven is not Proven.NOT_FIXED:
+            return
+        undo = acting.undoing(job.actions, plan)
+        better = job.verdict is not None and acting.improved(job.verdict, job.verification.verdict)
+        if undo.steps and not better:
+            self._perform(job, undo, bench)
+            raise Stopped(
+                text("{row} was not fixed and its steps were taken back: nothing more is done", row=job.row.id)
+            )
+        raise Stopped(text("{row} was not fixed: nothing more is done in this run", row=job.row.id))
+
+    def _known(self, job: Job, plan: Plan, bench: Bench) -> bool:
+        """Whether no step of a killed run stands in the way."""
+        objection = bench.objection(job.row.id, {step.target for step in plan.steps})
+        job.decision = objection or job.decision
+        return objection is None
 
     def _permitted(self, job: Job) -> bool:
         decision = job.decision
@@ -77,12 +131,12 @@ class Treating:
             case None:
                 return decision
 
-    def _look_again(self, jobs: list[Job], journal: Journal) -> None:
+    def _look_again(self, jobs: list[Job], bench: Bench) -> None:
         for job in jobs:
             self._prove(job, settling(job, self._site))
             if job.breached and not job.actions:
                 self._explain(job)
-                self._acts(job, journal)
+                self._acts(job, bench)
 
     def _prove(self, job: Job, settles: timedelta) -> None:
         self._listener.verifying(job.row.id)
@@ -98,9 +152,11 @@ def settling(job: Job, site: Site) -> timedelta:
 def decide(job: Job, plan: Plan, site: Site) -> Decision:
     """Ask policy, with everything it must know."""
     settings = site.settings.policy
+    ledger: tuple[Attempt, ...] = ()
     attempts = spent = None
     try:
-        attempts = site.history.attempts(job.row.id, settings.attempts_window)
+        ledger = site.history.ledger(job.row.id, {step.target for step in plan.steps}, settings.attempts_window)
+        attempts = tuple(attempt.at for attempt in ledger)
         spent = site.history.attempts_of_all_rows(settings.budget_window)
     except HistoryError:
         attempts = spent = None  # half of it known is not known
@@ -115,7 +171,7 @@ def decide(job: Job, plan: Plan, site: Site) -> Decision:
         clock_skew=_largest_skew(plan, job.targets),
         settings=settings,
     )
-    return policy.decide(plan, now)
+    return escalated(policy.decide(plan, now), ledger, settings, site.zone)
 
 
 def _effect(step: Step, targets: Mapping[str, Any]) -> Effect:

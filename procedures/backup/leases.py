@@ -6,14 +6,15 @@ the lease counts no more. Ages are the storage's own.
 
 from __future__ import annotations
 
+import itertools
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from runbook.errors import RunbookError
 from runbook.targets.s3.answers import Stored
+from runbook.targets.s3.leases import beating
 from runbook.targets.s3.objects import ObjectStore
 
 _BEAT, LASTS = timedelta(seconds=60), timedelta(minutes=10)
@@ -26,23 +27,18 @@ def leased(store: ObjectStore, prefix: str, folder: str) -> Iterator[None]:
     holder = secrets.token_hex(4)
     where = f"{prefix}{_FOLDER}{folder.removeprefix(prefix)}{holder}"
     newest = [store.put_new(f"{where}-0.json", b"{}", content_type="application/json")]
-    ended = threading.Event()
+    numbers = itertools.count(1)
 
     def beat() -> None:
-        number = 0
-        while not ended.wait(_BEAT.total_seconds()):
-            number += 1
-            with suppress(RunbookError):  # one missed beat is no end of a lease
-                newest.append(store.put_new(f"{where}-{number}.json", b"{}", content_type="application/json"))
-                _remove(store, newest.pop(0))
+        with suppress(RunbookError):  # one missed beat is no end of a lease
+            key = f"{where}-{next(numbers)}.json"
+            newest.append(store.put_new(key, b"{}", content_type="application/json"))
+            _remove(store, newest.pop(0))
 
-    thread = threading.Thread(target=beat, name="lease", daemon=True)
-    thread.start()
     try:
-        yield
+        with beating(beat, _BEAT):
+            yield
     finally:
-        ended.set()
-        thread.join()
         for stored in newest:
             _remove(store, stored)
 

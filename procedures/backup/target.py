@@ -13,7 +13,7 @@ from procedures.backup.facts import Attempt, Backups, Bucket, Guarded, HostTimer
 from procedures.backup.retention import Circumstances, Retention, decide
 from procedures.backup.rights import grants_sql, reads_all, reads_large_objects
 from runbook.errors import ActionError, NotConfigured, ProbeError
-from runbook.model import Effect
+from runbook.model import Effect, Step
 from runbook.probes import probe
 from runbook.redact import masked_words
 from runbook.settings import DatabaseSettings, HostsSettings, StorageSettings
@@ -26,6 +26,7 @@ from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.connection import Readers
 from runbook.targets.rights import Right
 from runbook.text import Text, text
+from runbook.traces import Trace, halfway
 
 if TYPE_CHECKING:
     from runbook.targets.s3.objects import ObjectStore

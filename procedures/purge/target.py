@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from procedures.purge import looking
 from procedures.purge.facts import Purges, Staged, TableDue
 from runbook.errors import ActionError, NotConfigured
-from runbook.model import Effect
+from runbook.model import Effect, Step
 from runbook.probes import probe
 from runbook.settings import DatabaseSettings
 from runbook.site import Site
@@ -21,6 +21,7 @@ from runbook.targets.postgres.connection import ANSWER_SECONDS, Readers
 from runbook.targets.postgres.database import Database
 from runbook.targets.rights import Right
 from runbook.text import Text, text
+from runbook.traces import Trace, halfway
 
 if TYPE_CHECKING:
     from procedures.purge.ledger import Standing

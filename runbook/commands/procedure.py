@@ -18,9 +18,9 @@ from runbook import site_file
 from runbook.cli import Exit, complain
 from runbook.commands.check import EXITS, FORMATS
 from runbook.commands.options import as_json, of_language, of_site
+from runbook.copies import open_journal
 from runbook.errors import HistoryError, LockError, ReportError, RunbookError
-from runbook.journal import Journal
-from runbook.locks import acting_on
+from runbook.locks import acting_alone
 from runbook.model import Run, worst_of
 from runbook.site import Site, open_site
 from runbook.tongue import _, told
@@ -97,19 +97,22 @@ def _interrupted(course: Any, board: Any, *, execute: bool) -> bool:
 
 
 def _act(course: Any, board: Any) -> None:
-    """Do it: alone on this machine and in the journal, unless it changes nothing that others might."""
+    """Do it: alone, also among other machines, and in the journal, unless it changes nothing that others might."""
     if not course.alone:
         course.act(board)
         return
-    with acting_on(course.site.environment.name, course.site.state_folder), _journalled(course):
+    site = course.site
+    with acting_alone(site.settings, site.environment.name, site.state_folder, course.id), _journalled(course):
         course.act(board)
 
 
 @contextmanager
 def _journalled(course: Any) -> Iterator[None]:
     """The intent on disk before anything is done, the result after it, however it ends."""
-    journal = Journal(course.site.state_folder / "journal.jsonl")
-    intent = journal.write("intent", run=course.id, row=course.row, body={"operation": course.row.lower()})
+    site, name = course.site, course.site.environment.name
+    journal = open_journal(site.settings, name, site.state_folder)
+    body = {"operation": course.row.lower(), "environment": name}
+    intent = journal.write("intent", run=course.id, row=course.row, body=body)
     outcome = "failed"
     try:
         yield

@@ -18,9 +18,9 @@ from runbook.cli import Exit, complain
 from runbook.commands import archive_pages as pages
 from runbook.commands.archive_options import CurpHash, of_batches
 from runbook.commands.options import as_json, of_language, of_site
+from runbook.copies import open_journal
 from runbook.errors import NotConfigured, RunbookError
-from runbook.journal import Journal
-from runbook.locks import acting_on
+from runbook.locks import acting_alone, acting_on
 from runbook.site import Site, open_site
 from runbook.targets.postgres.access import Access
 from runbook.tongue import _, told
@@ -192,9 +192,10 @@ def _plain(**asked: Any) -> dict[str, Any]:
 def _journalled(site: Site, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Intent before, result after, and nobody else acting meanwhile; what is put into the dict is the result."""
     run, outcome = _run_id(), dict[str, Any]()
-    with acting_on(site.environment.name, site.state_folder):
-        journal = Journal(site.state_folder / "journal.jsonl")
-        body = {"operation": "restore", "asked": asked, "who": pages.who()}
+    name = site.environment.name
+    with acting_alone(site.settings, name, site.state_folder, run):
+        journal = open_journal(site.settings, name, site.state_folder)
+        body = {"operation": "restore", "environment": name, "asked": asked, "who": pages.who()}
         intent = journal.write("intent", run=run, row="restore-archive", body=body)
         try:
             yield outcome
@@ -208,9 +209,11 @@ def _journalled(site: Site, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _tell_who(site: Site, asked: dict[str, Any]) -> None:
     """Put into the journal who is about to see personal data. Raises LockError while a run acts: it has the journal."""
-    with acting_on(site.environment.name, site.state_folder):
+    name = site.environment.name
+    with acting_on(name, site.state_folder):
         body = {"asked": asked, "who": pages.who()}
-        Journal(site.state_folder / "journal.jsonl").write("reveal", run=_run_id(), row="search-archive", body=body)
+        journal = open_journal(site.settings, name, site.state_folder)
+        journal.write("reveal", run=_run_id(), row="search-archive", body=body)
 
 
 def _run_id() -> str:

@@ -3,6 +3,7 @@
 Secrets are references and are read only when used.
 """
 
+from runbook.settings.acting import ActingSettings, JournalSettings
 from runbook.settings.backup import BackupSettings
 from runbook.settings.broker import BrokerSettings
 from runbook.settings.database import DatabaseSettings
@@ -21,6 +22,7 @@ from runbook.settings.words import Keys, Login, Secret, Size, Strict
 from runbook.settings.workers import WorkersSettings
 
 __all__ = [
+    "ActingSettings",
     "ApprovalSettings",
     "ArchiveSettings",
     "BackupSettings",
@@ -30,6 +32,7 @@ __all__ = [
     "Freeze",
     "Hold",
     "HostsSettings",
+    "JournalSettings",
     "Keys",
     "Level",
     "LogAccess",

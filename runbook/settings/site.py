@@ -11,6 +11,7 @@ import msgspec
 
 from runbook.decoding import nearest_to
 from runbook.errors import SettingsError
+from runbook.settings.acting import ActingSettings, JournalSettings
 from runbook.settings.backup import BackupSettings
 from runbook.settings.broker import BrokerSettings
 from runbook.settings.database import DatabaseSettings
@@ -49,6 +50,8 @@ class EnvironmentSettings(Strict, frozen=True, kw_only=True):
     limits: dict[str, dict[str, str | int | float]] = {}
     settling: dict[str, timedelta] = {}
     policy: PolicySettings = msgspec.field(default_factory=PolicySettings)
+    acting: ActingSettings = msgspec.field(default_factory=ActingSettings)
+    journal: JournalSettings = msgspec.field(default_factory=JournalSettings)
     deadline: timedelta = timedelta(seconds=15)
 
 

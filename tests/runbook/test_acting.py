@@ -14,6 +14,7 @@ import pytest
 from runbook import acting
 from runbook.errors import ActionError
 from runbook.journal import Journal
+from runbook.locks import Hold
 from runbook.model import Action, Effect, Outcome, Plan, Step
 from runbook.targets.base import DEADLINE, Target, operation
 from runbook.text import text
@@ -54,7 +55,9 @@ def performed(mill: Mill, folder: Path, *names: str) -> list[Action]:
     plan = Plan(remedy="grind", steps=tuple(map(step, names)))
     journal = Journal(folder / "journal.jsonl")
     done: list[Action] = []
-    for action in acting.perform(plan, {"mill": mill}, journal, run="R1", row="MILL-01", begins=lambda step: None):
+    for action in acting.perform(
+        plan, {"mill": mill}, journal, Hold(), run="R1", row="MILL-01", begins=lambda step: None
+    ):
         done.append(action)
     return done
 

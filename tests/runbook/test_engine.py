@@ -331,8 +331,8 @@ def test_intent_is_on_disk_before_the_step_and_the_result_after(tmp_path: Path) 
     file = tmp_path / "journal.jsonl"
     tank.on_drain = lambda: seen.append([entry.kind for entry in journal.verify(file)])
     run_of(tmp_path, tank, tank_row())
-    assert seen == [["intent"]]
-    assert [entry.kind for entry in journal.verify(file)] == ["intent", "result"]
+    assert seen == [["begin", "intent"]]
+    assert [entry.kind for entry in journal.verify(file)] == ["begin", "intent", "result", "proof", "end"]
     assert journal.unfinished(journal.verify(file)) == []
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from runbook.settings import StorageSettings
 from runbook.targets.s3.answers import Facts
 from runbook.targets.s3.encryption import Protection
+
+Mode = Literal["GOVERNANCE", "COMPLIANCE"]
 
 
 def lock_of(protection: Protection) -> datetime | None:
@@ -19,11 +21,11 @@ def lock_of(protection: Protection) -> datetime | None:
     return datetime.now(UTC).replace(microsecond=0) + timedelta(days=protection.lock_days)
 
 
-def until(moment: datetime | None) -> dict[str, Any]:
-    """What to add to the request that makes an object."""
+def until(moment: datetime | None, mode: Mode = "GOVERNANCE") -> dict[str, Any]:
+    """What to add to the request that makes an object. Nobody at all lifts a lock in compliance mode."""
     if moment is None:
         return {}
-    return {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": moment}
+    return {"ObjectLockMode": mode, "ObjectLockRetainUntilDate": moment}
 
 
 def afterwards(version: str | None, moment: datetime) -> dict[str, Any]:

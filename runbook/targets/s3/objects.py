@@ -86,6 +86,7 @@ class ObjectStore:
         *,
         content_type: str = "application/octet-stream",
         lock_until: datetime | None = None,
+        lock_mode: locking.Mode = "GOVERNANCE",
     ) -> Stored:
         """Write an object where none is, with the encryption and the storage class of the settings.
 
@@ -93,7 +94,7 @@ class ObjectStore:
         AlreadyThere for a key that is taken; what a repeated request finds there of its own is a success.
         """
         digest = hashlib.sha256(body)
-        more = {**locking.until(lock_until), **locking.proof(self.settings, lock_until, body)}
+        more = {**locking.until(lock_until, lock_mode), **locking.proof(self.settings, lock_until, body)}
         asked = self.request(key, body, digest.digest(), ContentType=content_type, IfNoneMatch="*", **more)
         with self.acting("put_new"):
             return Stored(key, self._written(asked, digest.hexdigest()), digest.hexdigest(), len(body))

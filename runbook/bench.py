@@ -1,0 +1,90 @@
+"""What an acting run works at: its locks, its journal, and what of earlier runs nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from runbook.copies import journal_file, open_journal
+from runbook.errors import JournalError
+from runbook.journal import Journal, verify
+from runbook.killed import Begun, Killed, killed, settling_until
+from runbook.locks import Hold, acting_alone
+from runbook.milestones import reached
+from runbook.model import Choice, Decision
+from runbook.settling import settle
+from runbook.site import Site
+from runbook.text import Text, text
+
+
+@dataclass
+class Bench:
+    """One acting run's. ``unknown`` are the killed runs with steps of which nothing tells whether they were done."""
+
+    site: Site
+    run: str
+    journal: Journal
+    hold: Hold
+    unknown: tuple[Killed, ...]
+    begun: bool = False
+
+    def begin(self) -> None:
+        """Write, once, that this run begins to act."""
+        if not self.begun:
+            body = {"environment": self.site.environment.name, "epochs": dict(self.hold.epochs)}
+            self.journal.write("begin", run=self.run, row="", body=body)
+            self.begun = True
+
+    def end(self) -> None:
+        """Write that it came to its end; what went wrong with the journal is being said already."""
+        if self.begun:
+            with suppress(JournalError):
+                self.journal.write("end", run=self.run, row="", body={})
+
+    def objection(self, row: str, targets: Collection[str]) -> Decision | None:
+        """Why a killed run stands in the way: a step of it that nobody knows of, or one that still has time to show."""
+        for begun in (begun for run in self.unknown for begun in run.begun):
+            if begun.row == row or begun.step is None or begun.step.target in targets:
+                return _leave("journal", _unknown_step(begun))
+        until = settling_until(self.journal.entries, row)
+        if until is not None and until > datetime.now(UTC):
+            return _leave("settling", text("What a killed run did still has until {at} to show", at=until))
+        return None
+
+
+@contextmanager
+def at_the_bench(site: Site, run: str) -> Iterator[Bench]:
+    """Act alone, with the journal open and what earlier runs left looked at. Raises LockError, JournalError."""
+    name = site.environment.name
+    with acting_alone(site.settings, name, site.state_folder, run) as hold:
+        reached("locked")
+        journal = open_journal(site.settings, name, site.state_folder)
+        bench = Bench(site, run, journal, hold, settle(journal, site, run))
+        try:
+            yield bench
+        finally:
+            bench.end()
+    reached("unlocked")
+
+
+def is_left_open(site: Site) -> bool:
+    """Whether an earlier run has no end. A journal that cannot be read is said when something is to act."""
+    try:
+        return bool(killed(verify(journal_file(site.state_folder)), site.environment.name))
+    except JournalError:
+        return False
+
+
+def _leave(rule: str, reason: Text) -> Decision:
+    return Decision(choice=Choice.LEAVE, reason=reason, rule=rule)
+
+
+def _unknown_step(begun: Begun) -> Text:
+    return text(
+        "A run was killed in the middle of “{what}”, and nothing tells whether that was done: look, then "
+        "muses-runbook audit settle {number}",
+        what=begun.what,
+        number=begun.number,
+    )

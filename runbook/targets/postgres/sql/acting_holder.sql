@@ -1,0 +1,2 @@
+-- Who took the lock last.
+SELECT holder FROM {schema}.acting
