@@ -17,7 +17,15 @@ from typing import cast
 import click
 
 from runbook import __version__, asserts_are_off
-from runbook.errors import HistoryError, JournalError, LockError, ReportError, RunbookError, SettingsError
+from runbook.errors import (
+    HistoryError,
+    JournalError,
+    LockError,
+    PlanError,
+    ReportError,
+    RunbookError,
+    SettingsError,
+)
 from runbook.tongue import _, told
 
 
@@ -31,6 +39,7 @@ class Exit(IntEnum):
     USAGE = 64
     NO_REPORT = 73
     LOCKED = 75
+    REFUSED = 77
     SETTINGS = 78
     INTERRUPTED = 130
 
@@ -39,8 +48,11 @@ _COMMANDS = {
     "check": ("runbook.commands.check", _("Judge the rows, name the causes, fix what policy allows, write the report")),
     "run": ("runbook.commands.run", _("Run a procedure: purge, backup, and what belongs to them")),
     "schedule": ("runbook.commands.schedule", _("Render, install and watch the nightly and weekly jobs")),
+    "approve": ("runbook.commands.approve", _("Approve a plan file: sign its hash")),
+    "apply": ("runbook.commands.apply", _("Carry out an approved plan file, prove it, and write the report")),
+    "policy": ("runbook.commands.policy", _("Tell what policy says of a row at a time, and which rule says so")),
     "list": ("runbook.commands.rows", _("List the rows of the runbook")),
-    "show": ("runbook.commands.rows", _("Show one row: limits, causes, remedy, rights")),
+    "show": ("runbook.commands.rows", _("Show one row, or a plan file")),
     "coverage": ("runbook.commands.coverage", _("Hold a written runbook against the rows: gaps, drift, what it lacks")),
     "docs": ("runbook.commands.docs", _("Write the runbook back from its rows")),
     "report": ("runbook.commands.report", _("Write a stored run's report again, in another language or format")),
@@ -48,7 +60,7 @@ _COMMANDS = {
     "history": ("runbook.commands.history", _("List earlier runs")),
     "audit": ("runbook.commands.audit", _("Prove that the journal of actions is complete")),
     "doctor": ("runbook.commands.doctor", _("Test every target with each identity and say what is missing")),
-    "grants": ("runbook.commands.doctor", _("Print the least rights that reader and operator need")),
+    "grants": ("runbook.commands.grants", _("Print the least rights that reader and operator need")),
     "init": ("runbook.commands.init", _("Write a site file to start from")),
     "lab": ("lab.cli", _("A small real SEP-MUSES on this machine, to practise on")),
     "drill": ("lab.drill.command", _("Break the lab at random, let it be mended, and score the diagnosis and the fix")),
@@ -121,6 +133,8 @@ def _exit_of(error: RunbookError) -> Exit:
             return Exit.SETTINGS
         case LockError():
             return Exit.LOCKED
+        case PlanError():
+            return Exit.REFUSED
         case ReportError() | HistoryError() | JournalError():
             return Exit.NO_REPORT
         case _:

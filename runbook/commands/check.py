@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from runbook import site_file
 from runbook.cli import Exit, complain
@@ -52,12 +53,20 @@ EXITS = {
     epilog=_("Example: muses-runbook check QUEUE-01 ETL-01 --fix"),
     help=_(
         "Judge the rows on the live systems (all, or those named), say which causes the evidence supports and what the "
-        "remedy would do. With --fix, apply remedies where policy lets them and prove that they worked. "
+        "remedy would do. With --fix, apply remedies where policy lets them and prove that they worked. With --plan, "
+        "change nothing and write down what would be done, to be approved and applied. "
         "Exits with 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
     ),
 )
 @click.argument("rows", nargs=-1, metavar="[ROW]...")
 @click.option("--fix", is_flag=True, help=_("Apply remedies where policy lets them"))
+@click.option(
+    "--plan",
+    "plan_to",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help=_("Write the plan of what would be done here"),
+)
 @of_site
 @click.option(
     "--deadline", type=Duration(), metavar="TIME", help=_("End of the run, such as 15s (default: the site's)")
@@ -82,6 +91,7 @@ EXITS = {
 def check(
     rows: tuple[str, ...],
     fix: bool,
+    plan_to: Path | None,
     settings: Path | None,
     env: str | None,
     deadline: timedelta | None,
@@ -97,6 +107,8 @@ def check(
     """The main job, see the help."""
     if fix and replay:
         raise click.UsageError(_("--replay judges old readings: there is nothing to --fix"))
+    if plan_to and (fix or replay):
+        raise click.UsageError(_("--plan is made from live readings and changes nothing: without --fix and --replay"))
     reports = importlib.import_module("reports")
     record = _readings_of(replay) if replay else None
     site = open_site(site_file.load(settings), env, fixing=fix, deadline=deadline, record=record, language=lang)
@@ -105,15 +117,17 @@ def check(
     language = reports.speaking(site.environment)
     with reports.board(language, sys.stderr if as_json else sys.stdout, quiet=quiet or as_json) as board:
         watch = Watching(site, board, chosen)
-        run = _driven(watch, keyword, marks)
+        run = driven(watch, keyword, marks)
+        if not fix and record is None:
+            run = _with_plan(run, site, plan_to)
         folder = output or site.reports_folder / run.id
-        files = _written(reports, run, folder, formats or FORMATS, language)
+        files = written(reports, run, folder, formats or FORMATS, language)
         if as_json:
             sys.stdout.buffer.write(reports.render(run, "json", language))
         else:
             board.finished(run, files)
-    unkept = record is None and _could_not_keep(site, run, folder)
-    return _exit_code(run, files is None or unkept)
+    unkept = record is None and could_not_keep(site, run, folder)
+    return exit_code(run, files is None or unkept)
 
 
 class Watching:
@@ -159,7 +173,7 @@ class Watching:
         self.outcome = run
 
 
-def _driven(watch: Watching, keyword: str | None, marks: str | None) -> Run:
+def driven(watch: Watching, keyword: str | None, marks: str | None) -> Run:
     """Let pytest collect and run the rows."""
     import pytest
 
@@ -179,6 +193,24 @@ def _driven(watch: Watching, keyword: str | None, marks: str | None) -> Run:
     return watch.outcome
 
 
+def _with_plan(run: Run, site: Site, file: Path | None) -> Run:
+    """Write the run's plan down: where it was asked for, or in the state folder where the site approves plans."""
+    if file is None and (site.settings.policy.approval.method is None or not any(map(_has_steps, run.records))):
+        return run
+    from runbook.plans import notice, plan_file
+
+    plan = plan_file.made_from(run, site.settings.policy.approval.plan_valid_for)
+    if file is None and not plan.plan.rows:
+        return run
+    file = file or site.state_folder / "plans" / f"{run.id}.json"
+    plan_file.save(plan, file)
+    return msgspec.structs.replace(run, plan_file=notice.waiting(plan, file, site, run.ended_at))
+
+
+def _has_steps(record: Record) -> bool:
+    return record.plan is not None and bool(record.plan.steps)
+
+
 def _readings_of(file: Path) -> tuple[Reading, ...]:
     canonical = importlib.import_module("reports.canonical")
     try:
@@ -188,7 +220,7 @@ def _readings_of(file: Path) -> tuple[Reading, ...]:
     return run.readings
 
 
-def _written(reports: Any, run: Run, folder: Path, formats: tuple[str, ...], language: Any) -> dict[str, Path] | None:
+def written(reports: Any, run: Run, folder: Path, formats: tuple[str, ...], language: Any) -> dict[str, Path] | None:
     """Write the reports; None where something could not be written (which is said, and hides no record)."""
     try:
         files: dict[str, Path] = reports.write(run, folder, formats, language)
@@ -198,7 +230,7 @@ def _written(reports: Any, run: Run, folder: Path, formats: tuple[str, ...], lan
     return files
 
 
-def _could_not_keep(site: Site, run: Run, folder: Path) -> bool:
+def could_not_keep(site: Site, run: Run, folder: Path) -> bool:
     """Keep the run in the history; whether that failed (which is said)."""
     try:
         site.history.keep(run, worst_of(run), folder)
@@ -208,7 +240,7 @@ def _could_not_keep(site: Site, run: Run, folder: Path) -> bool:
     return False
 
 
-def _exit_code(run: Run, something_failed: bool) -> int:
+def exit_code(run: Run, something_failed: bool) -> int:
     if run.interrupted:
         return Exit.INTERRUPTED
     code = EXITS[worst_of(run)]

@@ -43,6 +43,20 @@ def of_language(command: F) -> F:
     return click.option("--lang", type=choice, help=_("Language of what is shown (default: the site's)"))(command)
 
 
+def of_signer(*, required: bool) -> Callable[[F], F]:
+    """``--as``, ``--reason`` and ``--key``: who approves a plan file, why, and with which key."""
+
+    def add(command: F) -> F:
+        file = click.Path(dir_okay=False, path_type=Path)
+        command = click.option(
+            "--key", type=file, metavar="FILE", help=_("Your SSH key, where the site signs with ssh")
+        )(command)
+        command = click.option("--reason", required=required, metavar="TEXT", help=_("Why it may run"))(command)
+        return click.option("--as", "name", required=required, metavar="NAME", help=_("Who approves"))(command)
+
+    return add
+
+
 def as_json(command: F) -> F:
     """``--json``."""
     return click.option("--json", "as_json", is_flag=True, help=_("Print JSON"))(command)

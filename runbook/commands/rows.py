@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
 
 from runbook.commands import catalogue
-from runbook.commands.options import as_json, of_language
+from runbook.commands.options import as_json, of_language, of_site
 from runbook.limits import Amount
 from runbook.rows import Row, find
 from runbook.tongue import _, told
@@ -32,14 +33,20 @@ def list_command(lang: str | None, as_json: bool) -> None:
 
 @click.command(
     name="show",
-    help=_("Show one row: limits, causes, remedy, rights"),
-    epilog=_("Example: muses-runbook show QUEUE-01"),
+    help=_(
+        "Show one row (limits, causes, remedy, rights), or a plan file: its steps, its approvals, what to type next"
+    ),
+    epilog=_("Example: muses-runbook show QUEUE-01\n\n         muses-runbook show plan.json"),
 )
-@click.argument("row", metavar="ROW")
+@click.argument("row", metavar="ROW|FILE")
+@of_site
 @of_language
 @as_json
-def show_command(row: str, lang: str | None, as_json: bool) -> None:
-    """Everything the row declares."""
+def show_command(row: str, settings: Path | None, env: str | None, lang: str | None, as_json: bool) -> None:
+    """Everything the row declares, or the plan."""
+    if row.endswith(".json"):
+        _show_plan(Path(row), settings, env, lang, as_json)
+        return
     catalogue.load_rows()
     found = find(row)
     if as_json:
@@ -47,6 +54,17 @@ def show_command(row: str, lang: str | None, as_json: bool) -> None:
         return
     for line in _pages(found):
         click.echo(line)
+
+
+def _show_plan(file: Path, settings: Path | None, env: str | None, lang: str | None, as_json: bool) -> None:
+    from runbook import site_file
+    from runbook.commands import plan_pages
+    from runbook.plans import plan_file
+    from runbook.site import open_site
+
+    plan, now = plan_file.load(file), datetime.now(UTC)
+    site = open_site(site_file.load(settings), env or plan.plan.environment, language=lang)
+    click.echo(plan_pages.as_json(plan, site, now) if as_json else "\n".join(plan_pages.page(plan, file, site, now)))
 
 
 def _pages(row: Row) -> Iterator[str]:

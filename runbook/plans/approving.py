@@ -70,12 +70,13 @@ def prove_usable(plan: PlanFile, site: Site, now: datetime) -> None:
         raise SettingsError(fault, key=setting)
 
 
-def approve(plan: PlanFile, site: Site, claim: Claim, signed: Approval) -> PlanFile:
+def approve(plan: PlanFile, site: Site, signed: Approval) -> PlanFile:
     """The plan with one more approval, proven as it will be when the plan is applied. Raises PlanError."""
-    standing = standing_of(msgspec.structs.replace(plan, approvals=(*plan.approvals, signed)), site, claim.at)
+    more = msgspec.structs.replace(plan, approvals=(*plan.approvals, signed))
+    standing = standing_of(more, site, signed.claim.at)
     if signed not in standing.counting:
         raise PlanError(standing.objections[-1])
-    return msgspec.structs.replace(plan, approvals=(*plan.approvals, signed))
+    return more
 
 
 def claim(plan: PlanFile, site: Site, name: str, reason: str, now: datetime) -> Claim:
@@ -98,7 +99,7 @@ def standing_of(plan: PlanFile, site: Site, now: datetime) -> Standing:
     keys: set[str] = set()
     for approval in plan.approvals:
         try:
-            key = _counts(approval, plan, settings, now)
+            key = _counts(approval, plan, site, now)
             if approval.claim.name in counting or key in keys:
                 raise PlanError(text("{name} has approved already", name=approval.claim.name))
         except PlanError as error:
@@ -109,19 +110,24 @@ def standing_of(plan: PlanFile, site: Site, now: datetime) -> Standing:
     return Standing(tuple(counting.values()), tuple(objections), needed(plan, settings))
 
 
-def _counts(approval: Approval, plan: PlanFile, settings: PolicySettings, now: datetime) -> str:
+def prove_may(claim: Claim, plan: PlanFile, site: Site) -> None:
+    """Raise PlanError where the site does not let this person approve a plan of this risk."""
+    may, risk = site.settings.policy.approval.people.get(claim.name), plan.plan.risk.value
+    if may is None:
+        raise PlanError(text("{name} may not approve here: see policy.approval.people", name=claim.name))
+    if _RISKS.index(may) < _RISKS.index(risk):
+        raise PlanError(
+            text("{name} may approve up to {may} risk, this is {risk}", name=claim.name, may=may, risk=risk)
+        )
+
+
+def _counts(approval: Approval, plan: PlanFile, site: Site, now: datetime) -> str:
     """Which key signed an approval that counts. Raises PlanError for one that does not."""
-    claim, rules = approval.claim, settings.approval
+    claim, rules = approval.claim, site.settings.policy.approval
     _prove_name(claim.name)
     if claim.hash != plan.hash:
         raise PlanError(text("The approval of {name} is for another plan", name=claim.name))
-    may = rules.people.get(claim.name)
-    if may is None:
-        raise PlanError(text("{name} may not approve here: see policy.approval.people", name=claim.name))
-    if _RISKS.index(may) < _RISKS.index(plan.plan.risk.value):
-        raise PlanError(
-            text("{name} may approve up to {may} risk, this is {risk}", name=claim.name, may=may, risk=plan.plan.risk)
-        )
+    prove_may(claim, plan, site)
     if claim.at > now + LARGEST_SKEW or claim.expires_at < claim.at:
         raise PlanError(text("The approval of {name} is from the future: a clock is wrong", name=claim.name))
     if now >= min(claim.expires_at, claim.at + rules.valid_for):

@@ -1,0 +1,70 @@
+"""What a run's report says of its plan file: where it lies, who must approve it, and what to type."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from runbook.model import PlanNotice
+from runbook.plans.approving import Standing, expires_at, standing_of
+from runbook.plans.plan_file import PlanFile
+from runbook.settings import ApprovalSettings
+from runbook.site import Site
+from runbook.text import Text, text
+
+
+def waiting(plan: PlanFile, file: Path, site: Site, now: datetime) -> PlanNotice:
+    """A plan that was made, with what is still missing before it runs."""
+    standing = standing_of(plan, site, now)
+    approval = site.settings.policy.approval
+    commands = tuple(_commands(file.absolute(), standing, approval)) if approval.method else ()
+    return _notice(plan, file, standing, commands=commands, note=_note(approval))
+
+
+def applied(plan: PlanFile, file: Path, standing: Standing) -> PlanNotice:
+    """A plan that a run carried out."""
+    return _notice(plan, file, standing, applied=True)
+
+
+def _notice(
+    plan: PlanFile,
+    file: Path,
+    standing: Standing,
+    *,
+    commands: tuple[str, ...] = (),
+    note: Text | None = None,
+    applied: bool = False,
+) -> PlanNotice:
+    return PlanNotice(
+        file=str(file.absolute()),
+        hash=plan.hash,
+        rows=tuple(row.row for row in plan.plan.rows),
+        steps=sum(len(row.plan.steps) for row in plan.plan.rows),
+        risk=plan.plan.risk,
+        expires_at=expires_at(standing, plan),
+        needed=standing.needed,
+        approvals=tuple(f"{one.claim.name}: {one.claim.reason}" for one in standing.counting),
+        commands=commands,
+        note=note,
+        applied=applied,
+    )
+
+
+def _commands(file: Path, standing: Standing, approval: ApprovalSettings) -> Iterator[str]:
+    """One command where one person is enough: it signs and applies. Otherwise all but the last only sign."""
+    place = shlex.quote(str(file))
+    signing = "--as NAME --reason 'WHY'" + (" --key ~/.ssh/id_ed25519" if approval.method == "ssh" else "")
+    missing = standing.needed - len(standing.counting)
+    for _person in range(missing - 1):
+        yield f"muses-runbook approve {place} {signing}"
+    yield f"muses-runbook apply {place}" + (f" {signing}" if missing > 0 else "")
+
+
+def _note(approval: ApprovalSettings) -> Text | None:
+    if approval.method is None:
+        return text("Nobody can approve it: set policy.approval in the site file (docs/how-to/approve.md)")
+    if approval.method == "hmac":
+        return text("One key signs for all: it proves that somebody who can read it approved, not who")
+    return None
