@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from runbook.plugin import collect_rows as pytest_collect_file
+from runbook.collecting import collect_rows as pytest_collect_file
 
 __all__ = ["pytest_collect_file"]

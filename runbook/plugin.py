@@ -1,4 +1,4 @@
-"""The only module that imports pytest: rows are collected, set up, run and reported as pytest items.
+"""Rows are set up, run and reported as pytest items; only this module and ``collecting`` import pytest.
 
 Before pytest's own loop begins, every selected row has its fixtures set up in pytest's thread and is handed to the
 engine, which judges all of them at once and treats what is breached. The loop then reports each row's record as a
@@ -8,28 +8,24 @@ test's outcome, so that ``-k``, ``-m``, ``--junitxml`` and other plugins see wha
 from __future__ import annotations
 
 import secrets
-import types
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import pytest
 
-from runbook import asserts_are_off, packs, site_file, sql_rows
+from runbook import asserts_are_off, site_file
+from runbook.collecting import LOST, RECORDS, RowItem, RowModule, rows_of_packs
 from runbook.engine import Engine
 from runbook.errors import RunbookError
 from runbook.job import Listener
-from runbook.model import Action, Record, Run, State, Step, final, worst_of
+from runbook.model import Action, Record, Run, Step, worst_of
 from runbook.rows import Row, lost
 from runbook.site import Site, open_site
 
-#: The folder of SQL rows within a folder of rows.
-SCRIPTS = "sql"
 SITE: pytest.StashKey[Site] = pytest.StashKey()
-LOST: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 ENGINE: pytest.StashKey[Engine] = pytest.StashKey()
-RECORDS: pytest.StashKey[dict[str, Record]] = pytest.StashKey()
 
 
 class Watch(Listener, Protocol):
@@ -95,60 +91,6 @@ class Alone:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
 
-class RowModule(pytest.Module):
-    """A module of rows: its items are the rows it declares, not those it may import."""
-
-    def collect(self) -> Iterator[RowItem]:
-        """One item a row, in the order of declaration."""
-        section = self.obj.__name__.rpartition(".")[2]
-        self.config.addinivalue_line("markers", f"{section}: rows of the section {section}")
-        for name, value in vars(self.obj).items():
-            declared = getattr(value, "__row__", None)
-            if isinstance(declared, Row) and value.__module__ == self.obj.__name__:
-                yield RowItem.from_parent(self, name=f"{name}[{declared.id}]", callobj=value)
-
-
-class SqlModule(RowModule):
-    """A ``.sql`` file: one row."""
-
-    def _getobj(self) -> types.ModuleType:
-        return sql_rows.module_of(self.path, _folder_of_scripts(self.path))
-
-
-class PackModule(RowModule):
-    """A file of rows that a pack has: it is imported by the pack, not by its place."""
-
-    source: packs.Source
-
-    def _getobj(self) -> types.ModuleType:
-        return self.source.load()
-
-
-class RowItem(pytest.Function):
-    """A row as pytest sees it. Its fixtures are those of the check, its causes and its remedy together."""
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self.row: Row = self.obj.__row__
-        self.add_marker(pytest.mark.row)
-        self.add_marker(self.row.section)
-        self.user_properties.append(("row", self.row.id))
-        self.fixturenames.extend(n for n in self.row.all_targets() if n not in self.fixturenames)
-
-    def targets(self) -> dict[str, Any]:
-        """The row's targets by name, once it is set up."""
-        return {name: self.funcargs[name] for name in self.row.all_targets()}
-
-    def runtest(self) -> None:
-        """Report the row's record, which the engine has made already."""
-        verdict = final(self.config.stash[RECORDS][self.row.id])
-        self.user_properties.append(("state", verdict.state.value))
-        if verdict.state is State.SKIPPED:
-            pytest.skip(str(verdict.summary))
-        if verdict.state is not State.OK:
-            pytest.fail(f"{verdict.state}: {verdict.summary}", pytrace=False)
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of rows under plain pytest; ``muses-runbook check`` has its own."""
     group = parser.getgroup("muses-runbook", "rows of the runbook")
@@ -164,25 +106,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "row: a row of the runbook, judged on live systems")
 
 
-def collect_rows(file_path: Path, parent: pytest.Collector) -> RowModule | None:
-    """``pytest_collect_file`` of a folder of rows: every public module and every ``.sql`` file."""
-    if file_path.suffix.lower() == ".sql":
-        return SqlModule.from_parent(parent, path=file_path)
-    if file_path.suffix == ".py" and not file_path.name.startswith(("_", "conftest")):
-        return RowModule.from_parent(parent, path=file_path)
-    return None
-
-
-def pytest_collection_modifyitems(
-    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
-) -> None:
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Open the site once rows are there to need it, add those of its packs, and let the watch choose among them."""
     rows = [item for item in items if isinstance(item, RowItem)]
     if config.option.collectonly or not (rows or LOST in config.stash):
         return
     try:
         watch = _watch(config)
-        added = list(_rows_of_packs(session, watch.site))
+        added = list(rows_of_packs(session, watch.site))
         rows += added
         items += added
         chosen = watch.collected(tuple(item.row for item in rows))
@@ -257,26 +188,6 @@ def _begin(session: pytest.Session, engine: Engine) -> None:
             engine.lacks(item.row, f"{type(error).__name__}: {error}")
         finally:
             state.teardown_exact(cast(pytest.Item, session))  # down to the session itself
-
-
-def _rows_of_packs(session: pytest.Session, site: Site) -> Iterator[RowItem]:
-    """The rows that the site adds; a file that cannot be imported has a record of its own."""
-    for pack in packs.packs(site.settings):
-        if pack.fixtures is not None:
-            session.config.pluginmanager.register(pack.fixtures(), f"fixtures of {pack.name}")
-        for source in pack.sources:
-            module = PackModule.from_parent(session, path=source.file)
-            module.source = source
-            try:
-                yield from module.collect()
-            except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - a record instead
-                reason = f"{type(error).__name__}: {error}"
-                session.config.stash.setdefault(LOST, {})[source.file.name] = reason
-
-
-def _folder_of_scripts(file: Path) -> Path:
-    """The nearest folder called ``sql`` above a script, or its own: ids are its path from there."""
-    return next((folder for folder in file.parents if folder.name == SCRIPTS), file.parent)
 
 
 def _watch(config: pytest.Config) -> Watch:

@@ -24,6 +24,7 @@ from runbook.errors import SettingsError
 from runbook.settings import Settings, Size
 from runbook.units import parse_duration, parse_size
 
+T = typing.TypeVar("T")
 FILE_NAME = "muses-runbook.toml"
 #: The lab in the working folder: before the machine's own file, so that practice never reaches production.
 LAB = Path(".lab/site.toml")
@@ -42,8 +43,17 @@ def load(file: Path | None = None, variables: Mapping[str, str] | None = None) -
         raise _malformed(error, file) from None
     for path, value in _overrides(variables):
         _put(tables, path, value)
-    settings = _decode(tables, source, file)
+    settings = _decode(tables, source, file, Settings)
     return msgspec.structs.replace(settings, file=file)
+
+
+def read(file: Path, kind: type[T]) -> T:
+    """Another TOML file of the site as ``kind``. Raises SettingsError with file, line, key and nearest name."""
+    source = _text_of(file)
+    try:
+        return _decode(tomllib.loads(source), source, file, kind)
+    except tomllib.TOMLDecodeError as error:
+        raise _malformed(error, file) from None
 
 
 def find(variables: Mapping[str, str] | None = None) -> Path:
@@ -72,7 +82,7 @@ def _text_of(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise SettingsError(f"the site file cannot be read: {reason}", file=file) from None
+        raise SettingsError(f"the file cannot be read: {reason}", file=file) from None
 
 
 def _malformed(error: tomllib.TOMLDecodeError, file: Path) -> SettingsError:
@@ -97,9 +107,9 @@ def _put(tables: dict[str, Any], path: list[str], value: str) -> None:
         tables[known] = value
 
 
-def _decode(tables: dict[str, Any], source: str, file: Path) -> Settings:
+def _decode(tables: dict[str, Any], source: str, file: Path, kind: type[T]) -> T:
     try:
-        return typing.cast(Settings, decoded(tables, Settings, READERS))
+        return typing.cast(T, decoded(tables, kind, READERS))
     except BadValue as bad:
         raise SettingsError(
             bad.message,

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from runbook import linting, packs, rows
+from runbook import linting, packs, rows, site_file
 from runbook.errors import RunbookError, SettingsError
 from runbook.rows import Row
 from runbook.settings import EnvironmentSettings
+from runbook.site import open_site
 
 
 #: What importing a file of rows may raise.
@@ -40,6 +41,17 @@ def chosen_rows(names: tuple[str, ...], environment: EnvironmentSettings | None 
     """The rows named, or all. Raises SettingsError with the nearest id for one there is not."""
     every = load_rows(environment)
     return tuple(rows.find(name) for name in names) or every
+
+
+def rows_of_site(settings: Path | None, env: str | None) -> tuple[Row, ...]:
+    """Every row, with those of the site's packs where there is a site file. Raises SettingsError for a bad one."""
+    try:
+        file = settings or site_file.find()
+    except SettingsError:
+        if env:
+            raise
+        return load_rows()
+    return load_rows(open_site(site_file.load(file), env).settings)
 
 
 def lost_files(environment: EnvironmentSettings | None = None) -> dict[str, str]:

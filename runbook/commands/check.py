@@ -15,7 +15,7 @@ import msgspec
 from runbook import site_file
 from runbook.cli import Exit, complain
 from runbook.commands import catalogue
-from runbook.commands.options import Duration, as_json, of_language, of_site
+from runbook.commands.options import Duration, as_json, of_language, of_site, with_params
 from runbook.errors import HistoryError, ReportError, SettingsError
 from runbook.model import Action, Reading, Record, Run, State, Step, worst_of
 from runbook.rows import Row
@@ -85,6 +85,7 @@ EXITS = {
 @click.option(
     "-m", "marks", metavar="EXPRESSION", help=_("Only rows with these marks (a section's name), as in pytest")
 )
+@with_params
 @of_language
 @as_json
 @click.option("-q", "--quiet", is_flag=True, help=_("Say nothing but errors"))
@@ -100,6 +101,7 @@ def check(
     replay: Path | None,
     keyword: str | None,
     marks: str | None,
+    params: tuple[tuple[str, str], ...],
     lang: str | None,
     as_json: bool,
     quiet: bool,
@@ -111,7 +113,9 @@ def check(
         raise click.UsageError(_("--plan is made from live readings and changes nothing: without --fix and --replay"))
     reports = importlib.import_module("reports")
     record = _readings_of(replay) if replay else None
-    site = open_site(site_file.load(settings), env, fixing=fix, deadline=deadline, record=record, language=lang)
+    site = open_site(
+        site_file.load(settings), env, fixing=fix, deadline=deadline, record=record, language=lang, params=dict(params)
+    )
     chosen = catalogue.chosen_rows(rows, site.settings)
     catalogue.prove_overrides(site.settings)
     language = reports.speaking(site.environment)

@@ -30,6 +30,27 @@ class Duration(click.ParamType[timedelta]):
             self.fail(str(error), param, ctx)
 
 
+class Given(click.ParamType[tuple[str, str]]):
+    """``desde=2024-01-01``."""
+
+    name = "parameter"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Take it apart, or say how it is written."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, given = str(value).partition("=")
+        if not equals or not name.strip().isidentifier():
+            self.fail(_("{value!r} is not of the form NAME=VALUE").format(value=value), param, ctx)
+        return name.strip(), given
+
+
+def with_params(command: F) -> F:
+    """``--param``."""
+    words = _("Value of a variable of the SQL rows, such as desde=2024-01-01; may be repeated")
+    return click.option("--param", "params", multiple=True, type=Given(), metavar="NAME=VALUE", help=words)(command)
+
+
 def of_site(command: F) -> F:
     """``--settings`` and ``--env``."""
     command = click.option("--env", metavar="NAME", help=_("Environment of the site file"))(command)

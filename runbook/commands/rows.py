@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,15 +14,20 @@ from runbook.commands import catalogue
 from runbook.commands.options import as_json, of_language, of_site
 from runbook.limits import Amount
 from runbook.rows import Row, find
+from runbook.sql_rows import script_of
 from runbook.tongue import _, told
+
+if TYPE_CHECKING:
+    from runbook.targets.scripts.script import Script
 
 
 @click.command(name="list", help=_("List the rows of the runbook"), epilog=_("Example: muses-runbook list --json"))
+@of_site
 @of_language
 @as_json
-def list_command(lang: str | None, as_json: bool) -> None:
+def list_command(settings: Path | None, env: str | None, lang: str | None, as_json: bool) -> None:
     """One line a row."""
-    rows = catalogue.load_rows()
+    rows = catalogue.rows_of_site(settings, env)
     if as_json:
         click.echo(json.dumps([_plain(row) for row in rows], ensure_ascii=False, indent=2))
         return
@@ -47,7 +52,7 @@ def show_command(row: str, settings: Path | None, env: str | None, lang: str | N
     if row.endswith(".json"):
         _show_plan(Path(row), settings, env, lang, as_json)
         return
-    catalogue.load_rows()
+    catalogue.rows_of_site(settings, env)
     found = find(row)
     if as_json:
         click.echo(json.dumps(_plain(found), ensure_ascii=False, indent=2))
@@ -81,6 +86,19 @@ def _pages(row: Row) -> Iterator[str]:
     if row.person:
         yield f"  {_('A person decides')}: {told(row.person)}"
     yield f"  {_('Targets')}: {', '.join(row.all_targets())}"
+    script = script_of(row)
+    if script is not None:
+        yield from _of_script(script)
+
+
+def _of_script(script: Script) -> Iterator[str]:
+    """What of a script is run, and what is given to it."""
+    if names := sorted(script.variables()):
+        yield f"  {_('Parameters')}: {', '.join(names)}"
+    run = [step for step in script.steps if step.kind in ("rows", "block")]
+    yield f"  {_('Statements that find something, at line')}: {', '.join(str(step.part.line) for step in run) or '—'}"
+    for refusal in script.refusals:
+        yield f"  {_('Not run')}: {told(refusal)}"
 
 
 def _numbers(row: Row) -> dict[str, str]:

@@ -15,15 +15,14 @@ class SqlRowsSettings(Strict, frozen=True, kw_only=True):
     """Every ``.sql`` file in these folders is a row; a relative folder lies beside the site file.
 
     ``params`` are values of the scripts' variables (``:name``); ``schema`` has its value from the database's settings.
-    ``timeout`` ends a script that declares none, ``most_rows`` of a statement are kept, ``slow`` is worth a warning.
+    ``timeout`` ends a script that declares none; ``most_rows`` of a statement are kept, all are counted.
     ``search_path`` is where names without a schema are looked for (default: the database's schema, then public).
     ``personal_columns`` are masked in addition to CURP, RFC, names, telephones, e-mails and addresses.
     """
 
     folders: tuple[Path, ...] = ()
     params: dict[str, Any] = {}
-    timeout: timedelta = timedelta(seconds=10)
-    slow: timedelta = timedelta(seconds=5)
+    timeout: timedelta = timedelta(seconds=5)
     most_rows: int = 1000
     search_path: tuple[str, ...] = ()
     personal_columns: tuple[str, ...] = ()

@@ -7,9 +7,10 @@ this stand the reader's rights and a read-only transaction: a statement that hid
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+
+import msgspec
 
 from runbook.targets.scripts.reading import Command, Part, Statement
 from runbook.targets.sql_text import Token, tokens
@@ -26,8 +27,7 @@ class Kind(StrEnum):
     LEFT_OUT = "left out"
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One part of a script and how it is run; ``counts`` says that its one number is how many were found."""
 
     part: Part

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from runbook.redact import is_personal
 from runbook.targets.sql_text import Token, tokens
@@ -23,8 +24,7 @@ _RENAMING = re.compile(
 _Item = Sequence[Token]
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """One column of a result; ``origin`` is the column of a table that it shows unchanged, None where it is made."""
 
     name: str

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from runbook.targets.sql_text import COMMENT, QUOTED, STRING, tokens
 
@@ -23,8 +24,7 @@ _DATA_ENDS = re.compile(r"^\\\.[ \t]*$\n?", re.MULTILINE)
 _ARGUMENT = re.compile(r"'((?:[^'\\]|\\.|'')*)'|(\S+)")
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """One statement as it stands in the script; ``sent_by`` is ``;``, the command that sent it, or empty at the end."""
 
     words: str
@@ -32,8 +32,7 @@ class Statement:
     sent_by: str = ";"
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A command of psql: its name without the backslash, and what stands behind it."""
 
     name: str
@@ -50,11 +49,10 @@ class Command:
 Part = Statement | Command
 
 
-@dataclass
-class _Buffer:
+class _Buffer(msgspec.Struct):
     """What was read of a statement that has not ended."""
 
-    pieces: list[str] = field(default_factory=list)
+    pieces: list[str] = msgspec.field(default_factory=list)
     line: int = 0
     depth: int = 0
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 
-from runbook.targets.scripts.kinds import Step
+import msgspec
+
+from runbook.targets.scripts.kinds import Kind, Step
 from runbook.targets.scripts.reading import Command, Statement, filled, variables
 from runbook.text import Text
 
@@ -16,8 +17,7 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
 _NAMES_FOLLOW = re.compile(r"(?:\.|\b(?:from|join|only|table)\s+)\Z", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Script:
+class Script(msgspec.Struct, frozen=True):
     """A script of the team, taken apart. ``file`` is how a person finds it, ``digest`` the SHA-256 of its bytes.
 
     ``refusals`` say why it cannot be run; ``parameters`` are those it declares, with a default or None.
@@ -28,8 +28,13 @@ class Script:
     digest: str
     steps: tuple[Step, ...]
     refusals: tuple[Text, ...] = ()
-    parameters: Mapping[str, str | None] = field(default_factory=dict)
+    parameters: Mapping[str, str | None] = msgspec.field(default_factory=dict)
     timeout: timedelta | None = None
+
+    @property
+    def looks(self) -> bool:
+        """Whether any statement of it can find something."""
+        return any(step.kind in (Kind.ROWS, Kind.BLOCK) for step in self.steps)
 
     def variables(self) -> frozenset[str]:
         """The names that may be given from outside: declared, or used and not set by the script itself."""
@@ -39,15 +44,14 @@ class Script:
         return frozenset(self.parameters) | frozenset(name for name in used - own if not name.isdigit())
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A script with the values it is run with. ``column`` decides which rows are the worst; None where all count.
 
     Its ``repr`` names the request in a record: the same script with the same values is the same reading.
     """
 
     script: Script
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = msgspec.field(default_factory=dict)
     column: str | None = None
     largest: bool = True
 

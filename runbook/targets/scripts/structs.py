@@ -12,7 +12,8 @@ from runbook.text import Text
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of one statement, personal columns masked. ``count`` is how many there were, kept or not.
 
-    ``values`` are the numbers of the column that decides, in the order of ``rows``; None where a row has none.
+    ``values`` are the numbers of the column that decides, in the order of ``rows``, None where no column does;
+    ``without_value`` counts the rows that have no number there.
     """
 
     line: int
@@ -20,7 +21,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[tuple[str | None, ...], ...]
     count: int
     took: timedelta
-    values: tuple[float | None, ...] | None = None
+    values: tuple[float, ...] | None = None
     without_value: int = 0
 
 
