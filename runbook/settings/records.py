@@ -10,7 +10,8 @@ class RecordsSettings(Strict, frozen=True, kw_only=True):
 
     ``ended_statuses`` are those in which nothing more happens to a record: in any other it waits for something.
     ``consolidated_statuses`` are those in which it must be in the core. ``keys`` says which columns of an exchange
-    table, all alike, make two records the same event; what is not named has its usual key.
+    table, all alike, make two records the same event, the last of them when it was; tables that are not named have
+    their usual key.
     """
 
     ended_statuses: tuple[str, ...] = ("PROCESADO", "ERROR", "CANCELADO")

@@ -17,7 +17,9 @@ DEADLINE = 7
 #: What of the backups is seen in the bucket; their schedule (BACKUP-06) is not, and the lab plans none.
 BACKUPS = {f"BACKUP-{number:02}" for number in range(1, 6)}
 ROWS = {
-    "database": {"DB-01", "ETL-01", "ETL-02", "ETL-03", "STAGE-01", "STAGE-02", "ARCH-01", "BACKUP-04"}
+    "database": {"DB-01", "ARCH-01", "BACKUP-04"}
+    | {f"ETL-{number:02}" for number in range(1, 8)}
+    | {f"STAGE-{number:02}" for number in range(1, 7)}
     | {f"INDEX-{number:02}" for number in range(1, 6)},
     "broker": {"QUEUE-01", "QUEUE-02"},
     "storage": BACKUPS | {"ARCH-01", "ARCH-02"},

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Literal
 
 from runbook.targets.postgres.structs import Noun
-
-Catalogue = Literal["status", "subsystem", "motive", "enrolment status"]
 
 
 class Standing(Noun, frozen=True, kw_only=True):
     """The records of one exchange table with the same status and subsystem.
 
+    ``status`` is the status's name, empty where the catalogue has none; ``ended``: nothing more happens in it.
     ``oldest`` and ``newest`` are the ages of the first and the last of them, None where none has a time; ``days`` are
     the days of the site's calendar on which some came. Where the table has no subsystem it is None.
     """
 
     table: str
     status_id: int | None
+    status: str
+    ended: bool
     subsystem_id: int | None
     records: int
     null_times: int
@@ -28,9 +28,9 @@ class Standing(Noun, frozen=True, kw_only=True):
 
 
 class CatalogueValue(Noun, frozen=True, kw_only=True):
-    """One value of a catalogue (CTMU*)."""
+    """One value of a catalogue (CTMU*), which goes by its table's name."""
 
-    catalogue: Catalogue
+    catalogue: str
     id: int
     name: str
     active: bool

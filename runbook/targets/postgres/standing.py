@@ -72,7 +72,8 @@ class Core(NamedTuple):
 
 def standing(reader: Line, zone: str) -> tuple[Standing, ...]:
     """What stands in the exchange tables, in the order of the settings, then of statuses and subsystems."""
-    return tuple(found for table in tables(reader) for found in _standing(reader, table, {"zone": zone}))
+    statuses = {row["id"]: row["name"] for row in reader.rows(statement("statuses", statuses=_in(reader, STATUSES)))}
+    return tuple(found for table in tables(reader) for found in _standing(reader, table, statuses, zone))
 
 
 def catalogue_values(reader: Line) -> tuple[CatalogueValue, ...]:
@@ -83,13 +84,13 @@ def catalogue_values(reader: Line) -> tuple[CatalogueValue, ...]:
         "motives": MOTIVES,
         "enrolment_statuses": ENROLMENT_STATUSES,
     }
-    query = statement("catalogue_values", **{name: within(reader.access, table) for name, table in names.items()})
+    query = statement("catalogue_values", **{name: _in(reader, table) for name, table in names.items()})
     return reader.structs(CatalogueValue, query)
 
 
 def motive_uses(reader: Line) -> tuple[MotiveUse, ...]:
     """The motives that errors have."""
-    return reader.structs(MotiveUse, statement("motive_uses", errors=within(reader.access, ERRORS)))
+    return reader.structs(MotiveUse, statement("motive_uses", errors=_in(reader, ERRORS)))
 
 
 def duplicates(reader: Line, zone: str, since: timedelta) -> tuple[Duplicates, ...]:
@@ -100,7 +101,7 @@ def duplicates(reader: Line, zone: str, since: timedelta) -> tuple[Duplicates, .
 def answers(reader: Line, zone: str, window: timedelta) -> tuple[Answers, ...]:
     """What was answered in the window, by table, subsystem and motive."""
     given = window_of(reader, zone, window)
-    more = {"errors": within(reader.access, ERRORS), "motives": within(reader.access, MOTIVES)}
+    more = {"errors": _in(reader, ERRORS), "motives": _in(reader, MOTIVES)}
     found = []
     for table in tables(reader):
         rows = reader.rows(statement("answers", **table.names(), **more), given)
@@ -119,17 +120,21 @@ def absent(reader: Line, zone: str, window: timedelta, settle: timedelta) -> tup
 
 def enrolments(reader: Line, zone: str) -> tuple[Enrolments, ...]:
     """The enrolments of the core by status and subsystem."""
-    query = statement("enrolments", enrolments=within(reader.access, ENROLMENTS))
+    query = statement("enrolments", enrolments=_in(reader, ENROLMENTS))
     return reader.structs(Enrolments, query, {"zone": zone})
 
 
-def _standing(reader: Line, table: ExchangeTable, given: dict[str, Any]) -> list[Standing]:
+def _standing(reader: Line, table: ExchangeTable, statuses: dict[int, str], zone: str) -> list[Standing]:
     from psycopg import sql
 
     bounds = {"first_moment": "min(first_time)", "last_moment": "max(last_time)"}
     moments = {name: table.moment(sql.SQL(bound)) for name, bound in bounds.items()}
-    rows = reader.rows(statement("standing", **table.names(), day=table.day(), **moments), given)
-    return [msgspec.convert({**row, "table": table.name}, learnt(Standing)) for row in rows]
+    rows = reader.rows(statement("standing", **table.names(), day=table.day(), **moments), {"zone": zone})
+    ended = {name.strip().upper() for name in reader.access.settings.records.ended_statuses}
+    for row in rows:
+        status = statuses.get(row["status_id"], "")
+        row |= {"table": table.name, "status": status, "ended": status in ended}
+    return [msgspec.convert(row, learnt(Standing)) for row in rows]
 
 
 def _duplicates(reader: Line, table: ExchangeTable, given: dict[str, Any]) -> Duplicates:
@@ -140,7 +145,8 @@ def _duplicates(reader: Line, table: ExchangeTable, given: dict[str, Any]) -> Du
         return Duplicates(table=table.name, key=())
     key = sql.SQL(", ").join(sql.Identifier("staged", column) for column in wanted)
     since = table.local(sql.SQL("now() - %(since)s::interval"))
-    row = reader.row(statement("duplicates", **table.names(), key=key, since=since), given)
+    names = {**table.names(), "key": key, "event_time": sql.Identifier("staged", wanted[-1])}
+    row = reader.row(statement("duplicates", **names, since=since), given)
     return Duplicates(table=table.name, key=tuple(wanted), **{**row, "sample": tuple(row["sample"])})
 
 
@@ -177,3 +183,7 @@ def _joined(access: Access, joins: dict[str, str], more: sql.Composable | None =
     persons = sql.SQL("SELECT FROM {} AS person").format(within(access, PERSONS))
     condition = sql.SQL(" WHERE person.curp = consolidated.curp")
     return Core(sql.Composed([persons, *joined, condition, *([more] if more else [])]), (PERSONS, *joins))
+
+
+def _in(reader: Line, table: str) -> sql.Composable:
+    return within(reader.access, table)
