@@ -7,7 +7,9 @@ requests of a reading.
 from __future__ import annotations
 
 import base64
-from datetime import timedelta
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -30,6 +32,7 @@ T = TypeVar("T")
 PATIENCE = 2.5
 #: RabbitMQ collects statistics every five seconds unless told otherwise: less than three of them show no slope.
 SHORTEST_WINDOW = timedelta(seconds=15)
+NO_QUERY: Mapping[str, str] = {}
 _SERIES = ("lengths", "msg_rates", "data_rates")
 
 
@@ -41,9 +44,12 @@ class _Refusal(msgspec.Struct, frozen=True):
 class ManagementApi:
     """One connection to the API as one user; closed at the end of the ``with`` block."""
 
-    def __init__(self, target: str, url: str, settings: BrokerSettings, login: Login) -> None:
+    def __init__(
+        self, target: str, url: str, settings: BrokerSettings, login: Login, *, patience: float = PATIENCE
+    ) -> None:
         self.target, self._url, self._login = target, urlsplit(url), login
-        self._vhost, self._quoted = settings.vhost, quote(settings.vhost, safe="")
+        self._patience = patience
+        self.vhost, self._quoted = settings.vhost, quote(settings.vhost, safe="")
         self._cafile = settings.cafile
         self._connection: HTTPConnection | None = None
 
@@ -57,23 +63,23 @@ class ManagementApi:
     @property
     def address(self) -> str:
         """Where the API is, for people: without user and password."""
-        return f"{self._url.scheme}://{self._url.hostname}:{self._port}"
+        return f"{self._url.scheme}://{self._url.hostname}:{self.port}"
 
     def whoami(self) -> Whoami:
         """The user that asks."""
-        return self._get("whoami", Whoami)
+        return self.get("whoami", Whoami)
 
     def queue(self, name: str, window: timedelta) -> QueueRow:
         """One queue of the virtual host with its samples over the window. Raises ProbeError(ABSENT) without it."""
-        return self._queue(name, **_sampled(window))
+        return self._queue(name, _sampled(window))
 
     def queues(self, window: timedelta) -> tuple[QueueRow, ...]:
         """Every queue of the virtual host: costly on a broker with thousands."""
-        return self._get(f"queues/{self._quoted}", tuple[QueueRow, ...], **_sampled(window))
+        return self.get(self.within("queues"), tuple[QueueRow, ...], _sampled(window))
 
     def consumers(self, queue: str) -> tuple[ConsumerRow, ...]:
         """The consumers of one queue."""
-        return self._queue(queue, columns="name,consumer_details").consumer_details
+        return self._queue(queue, {"columns": "name,consumer_details"}).consumer_details
 
     def channels(self) -> tuple[ChannelRow, ...]:
         """The channels of the virtual host."""
@@ -83,25 +89,38 @@ class ManagementApi:
         """The connections to the virtual host."""
         return self._listed("connections", ConnectionRow)
 
-    def _queue(self, name: str, **query: str) -> QueueRow:
+    def within(self, what: str, name: str | None = None, then: str = "") -> str:
+        """The path of what belongs to the virtual host, or of one of it by its name."""
+        return f"{what}/{self._quoted}" + (f"/{quote(name, safe='')}{then}" if name is not None else "")
+
+    def _queue(self, name: str, query: Mapping[str, str]) -> QueueRow:
         try:
-            return self._get(f"queues/{self._quoted}/{quote(name, safe='')}", QueueRow, **query)
+            return self.get(self.within("queues", name), QueueRow, query)
         except ProbeError as error:
             if error.kind is not ProbeFailure.ABSENT:
                 raise
-            raise no_queue(self.target, name, self._vhost) from error
+            raise no_queue(self.target, name, self.vhost) from error
 
     def _listed(self, what: str, kind: type[T]) -> tuple[T, ...]:
         columns = ",".join(field.name for field in msgspec.structs.fields(kind))  # type: ignore[arg-type]
-        return self._get(f"vhosts/{self._quoted}/{what}", tuple[kind, ...], columns=columns)  # type: ignore[valid-type]
+        return self.get(f"vhosts/{self._quoted}/{what}", tuple[kind, ...], {"columns": columns})  # type: ignore[valid-type]
+
+    def certificate_ends(self) -> datetime | None:
+        """When the certificate that this connection was shown ends; None without TLS, or before the first request."""
+        socket = getattr(self._connection, "sock", None)
+        shown = socket.getpeercert() if isinstance(socket, ssl.SSLSocket) else None
+        ends = (shown or {}).get("notAfter")
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
 
     @property
-    def _port(self) -> int:
+    def port(self) -> int:
+        """Where the API listens."""
         return self._url.port or (443 if self._url.scheme == "https" else 80)
 
-    def _get(self, path: str, kind: type[T], **query: str) -> T:
+    def get(self, path: str, kind: type[T], query: Mapping[str, str] = NO_QUERY, *, also: int = 200) -> T:
+        """One answer; ``also`` is another status that is an answer too (a health check that failed says 503)."""
         status, body = self._exchange(f"{self._url.path.rstrip('/')}/api/{path}?{urlencode(query)}")
-        if status != 200:
+        if status not in (200, also):
             raise self._refused(status, body)
         try:
             return msgspec.json.decode(body, type=learnt(kind))
@@ -127,8 +146,8 @@ class ManagementApi:
         host = self._url.hostname or "127.0.0.1"
         if self._url.scheme == "https":
             context = tls_context(self._cafile)
-            return HTTPSConnection(host, self._port, timeout=PATIENCE, context=context)
-        return HTTPConnection(host, self._port, timeout=PATIENCE)
+            return HTTPSConnection(host, self.port, timeout=self._patience, context=context)
+        return HTTPConnection(host, self.port, timeout=self._patience)
 
     def _authorization(self) -> str:
         password = revealed(self.target, self._login.password) or ""

@@ -2,69 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Literal
-
-import msgspec
+from datetime import timedelta
+from typing import ClassVar
 
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
 from runbook.probes import probe
 from runbook.settings import BrokerSettings
 from runbook.targets.base import Target
 from runbook.targets.rabbitmq import amqp
-from runbook.targets.rabbitmq.api import ManagementApi
+from runbook.targets.rabbitmq.api import PATIENCE, ManagementApi
+from runbook.targets.rabbitmq.cluster import Certificate, Cluster, read_certificates, read_cluster
+from runbook.targets.rabbitmq.inventory import LONGEST, Inventory, read_inventory
+from runbook.targets.rabbitmq.queues import ClientConnection, Consumer, Queue, consumer_of, from_amqp, from_api, moment
 from runbook.targets.rabbitmq.rights import rights_of
-from runbook.targets.rabbitmq.rows import ConsumerRow, QueueRow
-from runbook.targets.rates import Samples, slope, span
+from runbook.targets.rabbitmq.rows import QueueRow
 from runbook.targets.rights import Right
 from runbook.text import text
 
+__all__ = ["Broker", "ClientConnection", "Consumer", "Queue"]
+
 #: The time over which growth is fitted unless the row says otherwise.
 WINDOW = timedelta(seconds=60)
-
-
-class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """One queue now and over the window.
-
-    ``messages`` = ready + unacknowledged; over AMQP only the ready ones are seen and ``unacknowledged`` is None.
-    Rates are None where there were no samples: unknown, not zero. ``samples`` are of ``messages``, oldest first, by
-    the broker's clock ("management") or ours ("amqp").
-    """
-
-    name: str
-    messages: int
-    ready: int
-    unacknowledged: int | None
-    consumers: int
-    arrival_rate: float | None = None
-    acknowledge_rate: float | None = None
-    growth_per_minute: float | None = None
-    window: timedelta = timedelta(0)
-    samples: Samples = ()
-    source: Literal["management", "amqp"] = "management"
-
-
-class Consumer(msgspec.Struct, frozen=True, kw_only=True):
-    """Who takes messages from a queue. ``client`` is the name the client gave itself, else its address."""
-
-    queue: str
-    tag: str
-    connection: str
-    user: str
-    client: str
-    prefetch: int
-    unacknowledged: int | None
-
-
-class ClientConnection(msgspec.Struct, frozen=True, kw_only=True):
-    """One client of the broker; ``client_name`` is empty where the client gave none."""
-
-    name: str
-    user: str
-    client_name: str
-    state: str
-    channels: int
-    connected_at: datetime | None
 
 
 class Broker(Target):
@@ -112,7 +70,7 @@ class Broker(Target):
             found = [(queue, row) for queue in self._settings.queues for row in api.consumers(queue)]
             held = {row.name: row.messages_unacknowledged for row in api.channels()}
             names = {row.name: row.user_provided_name for row in api.connections()}
-        return tuple(_consumer(queue, row, held, names) for queue, row in found)
+        return tuple(consumer_of(queue, row, held, names) for queue, row in found)
 
     @probe(needs="RabbitMQ user tag monitoring")
     def connections(self) -> tuple[ClientConnection, ...]:
@@ -126,10 +84,31 @@ class Broker(Target):
                 client_name=row.user_provided_name,
                 state=row.state,
                 channels=row.channels,
-                connected_at=_moment(row.connected_at),
+                connected_at=moment(row.connected_at),
             )
             for row in sorted(rows, key=lambda row: row.connected_at or 0)
         )
+
+    @probe(needs="RabbitMQ user tag monitoring")
+    def cluster(self) -> Cluster:
+        """The nodes, the health checks and the virtual hosts, as the node that answers sees them. Reads only."""
+        with self._api() as api:
+            return read_cluster(api)
+
+    @probe(needs="RabbitMQ user tag monitoring")
+    def certificates(self) -> tuple[Certificate, ...]:
+        """When the certificate of each TLS listener ends; empty where the broker has none. Reads only."""
+        with self._api() as api:
+            return read_certificates(api)
+
+    @probe(needs="RabbitMQ user tag monitoring, and a permission in the virtual host", deadline=timedelta(seconds=8))
+    def inventory(self) -> Inventory:
+        """All queues of the virtual host, without statistics: once a run, for it costs a second with thousands.
+
+        Raises ProbeError(BLIND) where a policy is in force that the reader may not see. Reads only.
+        """
+        with self._api(LONGEST) as api:
+            return read_inventory(api, self._settings.queues, self._settings.dead_letter_queues)
 
     @probe(deadline=timedelta(seconds=15))
     def rights(self) -> tuple[Right, ...]:
@@ -142,11 +121,11 @@ class Broker(Target):
             raise NotConfigured(self.name, self._setting)
         return self._given
 
-    def _api(self) -> ManagementApi:
+    def _api(self, patience: float = PATIENCE) -> ManagementApi:
         url = self._settings.management_url
         if url is None:
             raise NotConfigured(self.name, f"{self._setting}.management_url")
-        return ManagementApi(self.name, url, self._settings, self._settings.reader)
+        return ManagementApi(self.name, url, self._settings, self._settings.reader, patience=patience)
 
     def _named(self, queues: tuple[str, ...], window: timedelta) -> tuple[Queue, ...]:
         if self._settings.management_url is None:
@@ -164,7 +143,7 @@ class Broker(Target):
         """What the API has no statistics of (some seconds after the broker's start) is asked by AMQP."""
         blind = tuple(row.name for row in rows if not row.has_statistics)
         by_amqp = {queue.name: queue for queue in self._unseen(blind)}
-        return tuple(by_amqp.get(row.name) or _from_api(row) for row in rows)
+        return tuple(by_amqp.get(row.name) or from_api(row) for row in rows)
 
     def _unseen(self, queues: tuple[str, ...]) -> tuple[Queue, ...]:
         try:
@@ -179,61 +158,9 @@ class Broker(Target):
 
     def _sampled(self, queues: tuple[str, ...]) -> tuple[Queue, ...]:
         seen = amqp.depths(self.name, self._settings, self._settings.reader, queues)
-        return tuple(_from_amqp(queue, *seen[queue]) for queue in queues)
+        return tuple(from_amqp(queue, *seen[queue]) for queue in queues)
 
 
 def _api_is_off(error: ProbeError) -> bool:
     """Nobody listens there, or what does is not the management plugin."""
     return error.kind is ProbeFailure.REFUSED or (error.kind is ProbeFailure.BROKEN and error.code == "404")
-
-
-def _from_api(row: QueueRow) -> Queue:
-    samples = row.messages_details.known(row.moments)
-    return Queue(
-        name=row.name,
-        messages=row.messages or 0,
-        ready=row.messages_ready or 0,
-        unacknowledged=row.messages_unacknowledged,
-        consumers=len(row.consumer_details),
-        arrival_rate=row.arrivals,
-        acknowledge_rate=row.departures,
-        growth_per_minute=_per_minute(slope(samples)),
-        window=span(samples),
-        samples=samples,
-    )
-
-
-def _from_amqp(name: str, first: amqp.Depth, last: amqp.Depth) -> Queue:
-    samples = ((first.at, first.ready), (last.at, last.ready))
-    return Queue(
-        name=name,
-        messages=last.ready,
-        ready=last.ready,
-        unacknowledged=None,
-        consumers=last.consumers,
-        growth_per_minute=_per_minute(slope(samples)),
-        window=span(samples),
-        samples=samples,
-        source="amqp",
-    )
-
-
-def _consumer(queue: str, row: ConsumerRow, held: dict[str, int | None], names: dict[str, str]) -> Consumer:
-    channel = row.channel
-    return Consumer(
-        queue=queue,
-        tag=row.consumer_tag,
-        connection=channel.connection_name,
-        user=channel.user,
-        client=names.get(channel.connection_name) or f"{channel.peer_host}:{channel.peer_port}",
-        prefetch=row.prefetch_count,
-        unacknowledged=held.get(channel.name),
-    )
-
-
-def _per_minute(rate: float | None) -> float | None:
-    return None if rate is None else rate * 60
-
-
-def _moment(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -43,6 +43,8 @@ class Traffic(msgspec.Struct, frozen=True):
     ack_details: Series = Series()
     deliver_no_ack_details: Series = Series()
     get_no_ack_details: Series = Series()
+    deliver_get_details: Series = Series()
+    redeliver_details: Series = Series()
 
 
 class ChannelOf(msgspec.Struct, frozen=True):
@@ -80,6 +82,8 @@ class QueueRow(msgspec.Struct, frozen=True):
     reductions_details: Series = Series()
     message_stats: Traffic | list[Any] = Traffic()
     consumer_details: tuple[ConsumerRow, ...] = ()
+    consumer_capacity: float | None = None
+    head_message_timestamp: int | str | None = None
 
     @property
     def has_statistics(self) -> bool:
@@ -97,6 +101,22 @@ class QueueRow(msgspec.Struct, frozen=True):
         stats = self._traffic
         rates = [self._rate(s) for s in (stats.ack_details, stats.deliver_no_ack_details, stats.get_no_ack_details)]
         return sum(rate or 0.0 for rate in rates) if None not in rates else None
+
+    @property
+    def deliveries(self) -> float | None:
+        """Messages per second that were given to somebody, for the first time or again."""
+        return self._rate(self._traffic.deliver_get_details)
+
+    @property
+    def redeliveries(self) -> float | None:
+        """Messages per second that were given out again, because somebody gave them back or went away with them."""
+        return self._rate(self._traffic.redeliver_details)
+
+    @property
+    def head_at(self) -> datetime | None:
+        """The time that its publisher wrote on the oldest message; None where it wrote none."""
+        told = self.head_message_timestamp
+        return datetime.fromtimestamp(told, UTC) if isinstance(told, int) else None
 
     @property
     def moments(self) -> set[int]:
