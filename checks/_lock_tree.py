@@ -90,8 +90,13 @@ def ended_by_a_person(gid: str, role: str) -> Text:
     return text(
         "Ask {role}, then end it: COMMIT PREPARED or ROLLBACK PREPARED {gid}",
         role=role,
-        gid="'" + gid.replace("'", "''") + "'",
+        gid=literal(gid),
     )
+
+
+def literal(words: str) -> str:
+    """A string as SQL writes it, in a command that a person copies."""
+    return "'" + words.replace("'", "''") + "'"
 
 
 def cut(statement: str) -> str:

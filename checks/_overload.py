@@ -64,11 +64,9 @@ def look(database: Database) -> Seen:
 
 def overloaded(seen: Seen, limits: Limits) -> Finding:
     """The first that explains it: a lock, connections that run out, cleaning that stopped, too much work at once."""
-    roots = [blocker for blocker in seen.blockers if blocker.longest_wait >= limits.span("lock_wait")]
-    if roots:
-        named = [_named(root) for root in roots if not root.prepared]
-        facts = (*map(_lock_tree.evidence, roots[:2]), *_facts(seen, WORK), *map(_lock_tree.evidence, roots[2:]))
-        return confirmed(_lock_tree.summary(roots[0]), *facts, advice=_advice(roots[0]), roots=named)
+    blocked = blocking(seen.blockers, limits.span("lock_wait"), *_facts(seen, WORK))
+    if blocked is not None:
+        return blocked
     tightest = max(_leaks.budgets(seen.connections), key=lambda budget: budget.percent)
     if tightest.percent >= limits.number("connections"):
         see = text("See row DB-01: who holds the connections")
@@ -88,11 +86,25 @@ def overloaded(seen: Seen, limits: Limits) -> Finding:
 
 def may_be_ended(session: Session) -> bool:
     """Whether it may be ended to free others: a client that does nothing inside its transaction, and is no tool."""
+    idle = session.state.startswith("idle in transaction")
+    return session.backend_type == "client backend" and idle and not session.own and not is_a_tool(session)
+
+
+def is_a_tool(session: Session) -> bool:
+    """Whether it is a dump, a copy or the like, which nobody ends."""
     from runbook.targets.postgres.operations import SPARED
 
-    idle = session.state.startswith("idle in transaction")
-    spared = session.application.casefold().startswith(SPARED)
-    return session.backend_type == "client backend" and idle and not session.own and not spared
+    return session.application.casefold().startswith(SPARED)
+
+
+def blocking(blockers: Sequence[Blocker], lock_wait: timedelta, *others: Evidence) -> Finding | None:
+    """That somebody holds what others have waited for, at least for so long; None where nobody does."""
+    roots = [blocker for blocker in blockers if blocker.longest_wait >= lock_wait]
+    if not roots:
+        return None
+    named = [_named(root) for root in roots if not root.prepared]
+    facts = (*map(_lock_tree.evidence, roots[:2]), *others, *map(_lock_tree.evidence, roots[2:]))
+    return confirmed(_lock_tree.summary(roots[0]), *facts, advice=_advice(roots[0]), roots=named)
 
 
 def _named(blocker: Blocker) -> dict[str, Any]:

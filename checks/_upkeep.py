@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from checks._found import fact
-from checks._lock_tree import brief, cut, ended_by_a_person
+from checks._lock_tree import brief, cut, ended_by_a_person, literal
 from runbook.errors import ProbeError
 from runbook.model import Evidence
 from runbook.text import Quantity, Text, percent, size, text
@@ -33,6 +33,7 @@ OURS = re.compile(r"tb(?:ae|mu)\d")
 FEW = 10_000
 #: Whoever holds the horizon for less than this is at ordinary work.
 HELD = timedelta(minutes=5)
+BY_HAND = text("Switch autovacuum on, or run VACUUM on the table when the load is low")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _why(upkeep: Upkeep, debt: TableDebt) -> Text | None:
         return text(
             "{table} has {dead} that are dead beside {live}: they cannot be removed while {holder} ({kind}) is open, "
             "for {since} now",
-            holder=_named(holder),
+            holder=named(holder),
             kind=holder.kind,
             since=holder.since,
             **given,
@@ -134,11 +135,17 @@ def _stops(age: FrozenAge) -> Text:
 
 def _advice(upkeep: Upkeep) -> tuple[Text, ...]:
     holder = _holder(upkeep)
-    if holder is not None and holder.kind == "prepared transaction":
-        return (ended_by_a_person(holder.name, holder.role),)
-    if holder is not None:
-        return (text("Ask {holder} to end its transaction: see who it is below", holder=_named(holder)),)
-    return (text("Switch autovacuum on, or run VACUUM on the table when the load is low"),)
+    return (BY_HAND,) if holder is None else (ended(holder),)
+
+
+def ended(holder: HorizonHolder) -> Text:
+    """What a person does about one who holds the rows."""
+    if holder.kind == "prepared transaction":
+        return ended_by_a_person(holder.name, holder.role)
+    if holder.kind == "slot":
+        command = f"SELECT pg_drop_replication_slot({literal(holder.name)})"
+        return text("Ask who fetches slot {slot}; where nobody does: {command}", slot=holder.name, command=command)
+    return text("Ask {holder} to end its transaction: see who it is below", holder=named(holder))
 
 
 def evidence(upkeep: Upkeep) -> Iterator[Evidence]:
@@ -149,7 +156,7 @@ def evidence(upkeep: Upkeep) -> Iterator[Evidence]:
     yield from map(_age, upkeep.ages[:1])
     held = [holder for holder in upkeep.horizon if holder.since is None or holder.since >= HELD]
     if held:
-        lines = (f"{h.kind} {h.pid or ''} {_named(h)} [{h.state}, {h.age}] {cut(h.query)}" for h in held)
+        lines = (f"{h.kind} {h.pid or ''} {named(h)} [{h.state}, {h.age}] {cut(h.query)}" for h in held)
         yield fact(text("The oldest rows that somebody may still want hold back the cleaning"), "backend_xmin", lines)
     if upkeep.replication is not None:
         yield from map(_slot, (slot for slot in upkeep.replication.slots if not slot.active))
@@ -215,5 +222,6 @@ def _standby(standby: Standby) -> Evidence:
     return fact(said, "pg_stat_replication")
 
 
-def _named(holder: HorizonHolder) -> str:
+def named(holder: HorizonHolder) -> str:
+    """The holder as people know it."""
     return holder.name or holder.role or str(holder.pid or "—")

@@ -6,6 +6,7 @@ them beside the value.
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -80,9 +81,19 @@ def _like(default: Number | None, given: str | int | float, threshold: Threshold
             return parse_duration(str(given))
         if isinstance(default, str):
             return str(given)
-        return parse_size(given) if isinstance(given, str) else given
+        return _amount(given, threshold.unit if threshold else None) if isinstance(given, str) else given
     except ValueError as error:
         raise SettingsError(f"{error}", key=name) from None
+
+
+def _amount(given: str, unit: str | None) -> float:
+    """A number that people wrote with its unit; ``unit`` is the row's, None where any size will do. Raises ValueError."""
+    written = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*(\S*)\s*", given)
+    if written and unit is not None and written[2] in ("", unit, unit.removesuffix("s")):
+        return float(written[1])
+    if unit in (None, "B"):
+        return parse_size(given)
+    raise ValueError(f"{given!r} does not fit: this row counts in {unit or 'plain numbers'}")
 
 
 class Limits:

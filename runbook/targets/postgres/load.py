@@ -74,6 +74,11 @@ class LoadReadings(Target):
             return health.bloat(reader, least_bytes)
 
     @property
+    def standbys(self) -> tuple[str, ...]:
+        """The servers that follow this one, as the site names them. Raises NotConfigured without a database."""
+        return self._access.settings.standbys
+
+    @property
     def baseline(self) -> Mapping[str, str]:
         """The settings of the server as the site declares them. Raises NotConfigured without a database."""
         return self._access.settings.baseline
