@@ -88,6 +88,7 @@ class _Page:
             yield f"> **{report.interrupted}**\n"
         yield " · ".join(f"{c.mark.shape} {c.mark.word} **{c.number}**" for c in report.counts)
         yield from self.summary()
+        yield from self.plan_file()
         for panel in report.troubled:
             yield from self.panel(panel)
         yield from self.timeline()
@@ -110,6 +111,20 @@ class _Page:
             next_ = "<br>".join(map(escaped, story.next)) or word("Nothing is left to do")
             what = f"{code(panel.row)}<br>{escaped(panel.summary)}"
             yield _row(_mark(panel.mark), what, *answers, escaped(story.helped), next_)
+
+    def plan_file(self) -> Iterator[str]:
+        """The plan beside the run, and what to type next."""
+        plan = self.report.plan
+        if plan is None:
+            return
+        yield f"\n## {plan.title}\n"
+        yield f"{escaped(plan.what)}: {code(plan.file)}"
+        yield from (f"\n- {escaped(who)}" for who in plan.approvals)
+        if plan.note:
+            yield f"\n{escaped(plan.note)}"
+        if plan.commands:
+            yield ""
+            yield from _fenced(plan.commands)
 
     def panel(self, panel: Panel) -> Iterator[str]:
         yield f"\n## {panel.mark.shape} {escaped(panel.row)} — {escaped(panel.title)}\n"

@@ -10,6 +10,7 @@ from reports.clean import one_line, shortened
 from reports.language import Language
 from reports.shown import FindingView, Panel
 from reports.view import Report
+from reports.waiting import PlanView
 from reports.words import Standing
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Picture:
         if not quiet:
             self._in_order(report.healthy)
             self._skipped(report.skipped)
+        if report.plan:
+            self._plan_file(report.plan)
         self._files(files)
 
     def question(self, panel: Panel) -> None:
@@ -160,6 +163,14 @@ class Picture:
             self._line((f"– {self.word('Skipped')}: {panel.row}  {one_line(panel.summary)}", "dim"))
         if rest := panels[TOLD:]:
             self._line((f"– {self.word('Skipped')}: {'  '.join(panel.row for panel in rest)}", "dim"))
+
+    def _plan_file(self, plan: PlanView) -> None:
+        self.console.print()
+        self._line((plan.title, "bold"))
+        self._facts(self._labelled(self.word("Plan"), filter(None, (plan.what, *plan.approvals, plan.note))))
+        for command in plan.commands:
+            # Unwrapped, so that it can be copied whole.
+            self.console.print(_text(f"  {command}", "bold"), soft_wrap=True)
 
     def _files(self, files: Mapping[str, Path]) -> None:
         if not files:

@@ -18,6 +18,7 @@ from reports.language import Language
 from reports.panel import IN_BRIEF, IN_FULL, LINE, NAME, Detail, mark, panel
 from reports.shown import Mark, Panel
 from reports.story import headline
+from reports.waiting import PlanView, plan_view
 from reports.words import Standing, rank, standing
 from runbook.model import Event, Reading, Run
 
@@ -80,6 +81,7 @@ class Report(msgspec.Struct, frozen=True):
     standing: Mark
     headline: tuple[str, ...]
     counts: tuple[Count, ...]
+    plan: PlanView | None
     troubled: tuple[Panel, ...]
     healthy: tuple[Panel, ...]
     skipped: tuple[Panel, ...]
@@ -128,6 +130,7 @@ class _View:
             standing=mark(worst, language),
             headline=tuple(headline(self.records, language)),
             counts=self.counts(),
+            plan=plan_view(run.plan_file, language) if run.plan_file else None,
             troubled=self.panels(*_TROUBLED),
             healthy=self.panels(Standing.OK),
             skipped=self.panels(Standing.SKIPPED),
@@ -146,6 +149,8 @@ class _View:
         return self.language.word("and {count} more", count=left) if left > 0 else ""
 
     def mode(self) -> str:
+        if self.run.plan_file is not None and self.run.plan_file.applied:
+            return self.language.word("with an approved plan, and nothing else")
         if self.run.fixing:
             return self.language.word("with remedies, where policy allows (--fix)")
         return self.language.word("reading only: nothing was changed")

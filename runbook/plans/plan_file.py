@@ -110,6 +110,8 @@ def made_from(run: Run, valid_for: timedelta) -> PlanFile:
         rows=tuple(rows),
         left_out=tuple(left_out),
     )
+    # As it will be read back: a whole number where a float may stand is one then, and has another hash.
+    content = msgspec.json.decode(msgspec.json.encode(content), type=Content)
     return PlanFile(hash=hash_of(content), plan=content)
 
 

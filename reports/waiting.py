@@ -1,0 +1,46 @@
+"""The plan file of a run as every format shows it: what it holds, who approved it, and what to type next."""
+
+from __future__ import annotations
+
+import msgspec
+
+from reports.clean import label, printable
+from reports.language import Language
+from reports.words import RISKS
+from runbook.model import PlanNotice
+from runbook.text import Quantity
+
+NAME, LONGEST = 200, 2_000
+
+
+class PlanView(msgspec.Struct, frozen=True):
+    """``commands`` are to be copied: they are shown as they are, on lines of their own."""
+
+    title: str
+    what: str
+    file: str
+    approvals: tuple[str, ...]
+    note: str
+    commands: tuple[str, ...]
+
+
+def plan_view(told: PlanNotice, language: Language) -> PlanView:
+    """The words for a plan that waits, or that was applied."""
+    title = (
+        language.word("An approved plan was applied") if told.applied else language.word("A plan waits for approval")
+    )
+    return PlanView(
+        title=title,
+        what=language.word(
+            "{steps} for {rows} ({risk}), valid until {until}; plan {hash}",
+            steps=Quantity(told.steps, "step"),
+            rows=label(", ".join(told.rows), NAME) or "–",
+            risk=language.say(RISKS[told.risk]),
+            until=language.moment(told.expires_at),
+            hash=label(told.hash[:12], NAME),
+        ),
+        file=label(told.file, LONGEST),
+        approvals=tuple(label(who, NAME) for who in told.approvals),
+        note=language.say(told.note),
+        commands=tuple(printable(command)[:LONGEST] for command in told.commands),
+    )
