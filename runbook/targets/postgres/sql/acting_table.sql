@@ -1,6 +1,6 @@
 -- The lock of acting runs: one row, whose epoch grows with everybody who takes it and fences off who had it before.
 CREATE TABLE IF NOT EXISTS {schema}.acting (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    alone boolean PRIMARY KEY DEFAULT true CHECK (alone),
     epoch bigint NOT NULL,
     holder text NOT NULL,
     taken_at timestamptz NOT NULL,

@@ -1,0 +1,334 @@
+"""One acting run across machines, on real servers: a machine is a state folder of its own, a death is a SIGKILL.
+
+Every guard is tried with its input missing, malformed, stale and unreachable: it never acts.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from runbook import journal
+from runbook.engine import Engine
+from runbook.errors import LockError
+from runbook.locks import Hold, acting_alone
+from runbook.model import Outcome, Record
+from runbook.settings import ActingSettings, EnvironmentSettings, Keys, Login, Secret
+from runbook.targets.s3 import leases
+from runbook.targets.s3.leases import StorageLease
+from tests.faulty_store import FaultyStore
+from tests.runbook.fakes import Quiet, Tank, drain_step, site_at, tank_row
+from tests.runbook.targets.servers_postgres import Connection
+from tests.runbook.targets.servers_storage import root
+from tests.store_faults import deny, fail
+
+pytest_plugins = ("tests.runbook.shared_servers",)
+
+PLACES = {"database": {"storage": None}, "storage": {"database": None}, "both": {}}
+
+
+def without(settings: EnvironmentSettings, **changes: Any) -> EnvironmentSettings:
+    return msgspec.structs.replace(settings, **changes)
+
+
+@pytest.fixture(params=PLACES)
+def somewhere(request: pytest.FixtureRequest, guarded: EnvironmentSettings) -> EnvironmentSettings:
+    """The lock in the database, in the store, in both."""
+    return without(guarded, **PLACES[request.param])
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Any:
+    """Begin an acting run on a machine."""
+    with ExitStack() as running:
+
+        def begin(settings: EnvironmentSettings, name: str) -> Hold:
+            return running.enter_context(acting_alone(settings, "prod", tmp_path / name, f"run of {name}"))
+
+        yield begin
+
+
+def acts(settings: EnvironmentSettings, folder: Path) -> bool:
+    """Whether an acting run may begin."""
+    try:
+        with acting_alone(settings, "prod", folder, "R"):
+            return True
+    except LockError:
+        return False
+
+
+def test_a_run_on_another_machine_is_refused_by_name(
+    somewhere: EnvironmentSettings, machine: Any, tmp_path: Path
+) -> None:
+    machine(somewhere, "one").prove()
+    with pytest.raises(LockError, match="run of one"):
+        machine(somewhere, "two")
+    assert not acts(somewhere, tmp_path / "three")
+
+
+def test_who_ends_lets_go_at_once_and_the_epoch_grows(somewhere: EnvironmentSettings, tmp_path: Path) -> None:
+    epochs = []
+    for name in ("one", "two", "one"):
+        with acting_alone(somewhere, "prod", tmp_path / name, "R") as hold:
+            hold.prove()
+            epochs.append(dict(hold.epochs))
+    assert all(earlier[name] < later[name] for earlier, later in pairwise(epochs) for name in earlier)
+
+
+HOLD = """
+import pathlib, sys, msgspec
+from runbook.locks import acting_alone
+from tests.procedures.purge.ground import decoded_settings
+with acting_alone(decoded_settings(sys.argv[2].encode()), "prod", pathlib.Path(sys.argv[1]), "the dead one"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_killed_machine_blocks_the_database_no_moment_and_the_store_for_its_time(
+    guarded: EnvironmentSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.procedures.purge.ground import encoded_settings
+
+    words = [sys.executable, "-c", HOLD, str(tmp_path / "one"), encoded_settings(guarded).decode()]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        assert not acts(guarded, tmp_path / "two")
+        other.kill()
+    assert acts(without(guarded, storage=None), tmp_path / "two")
+    assert not acts(without(guarded, database=None), tmp_path / "two")
+    monkeypatch.setattr(leases, "LASTS", timedelta(seconds=-5))
+    assert acts(guarded, tmp_path / "two")
+
+
+def test_a_lost_session_is_a_lost_lock(guarded: EnvironmentSettings, machine: Any, guard_admin: Connection) -> None:
+    alone = without(guarded, storage=None)
+    first = machine(alone, "one")
+    end_sessions(guard_admin)
+    machine(alone, "two").prove()
+    with pytest.raises(LockError, match="cannot be proven"):
+        first.prove()
+
+
+def test_a_pooler_that_gives_the_session_away_and_a_new_epoch_are_seen(
+    guarded: EnvironmentSettings, machine: Any, guard_admin: Connection
+) -> None:
+    hold = machine(without(guarded, storage=None), "one")
+    hold.prove()
+    guard_admin.execute(f"UPDATE {guarded.purge.state_schema}.acting SET epoch = epoch + 1")
+    with pytest.raises(LockError, match="was lost"):
+        hold.prove()
+    guard_admin.execute(f"UPDATE {guarded.purge.state_schema}.acting SET epoch = epoch - 1")
+    with pytest.raises(LockError, match="was lost"):
+        hold.prove()  # once is for good
+
+
+def test_a_session_without_the_advisory_lock_has_none(
+    guarded: EnvironmentSettings, machine: Any, guard_admin: Connection
+) -> None:
+    hold = machine(without(guarded, storage=None), "one")
+    hold.locks["database"]._connection.execute("SELECT pg_advisory_unlock_all()")
+    with pytest.raises(LockError, match="was lost"):
+        hold.prove()
+
+
+def test_who_was_paused_longer_than_the_lease_lasts_has_lost_it(
+    guarded: EnvironmentSettings, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = without(guarded, database=None)
+    first = machine(stored, "one")
+    monkeypatch.setattr(leases, "LASTS", timedelta(seconds=-5))
+    machine(stored, "two").prove()
+    with pytest.raises(LockError, match="another run took it"):
+        first.prove()
+
+
+def test_who_was_paused_while_all_of_it_was_swept_has_lost_it_too(
+    guarded: EnvironmentSettings, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """His next number is free again, and lower than the others'."""
+    stored = without(guarded, database=None)
+    first = machine(stored, "one")
+    monkeypatch.setattr(leases, "LASTS", timedelta(seconds=-5))
+    monkeypatch.setattr(leases, "_OLD", timedelta(seconds=-5))
+    second = machine(stored, "two")
+    for _ in range(3):
+        second.prove()
+    store = second.locks["storage"]._store
+    for one in store.versions(stored.acting.lease_prefix)[:2]:
+        store.remove(one.key, one.version)
+    with pytest.raises(LockError, match="another run took it"):
+        first.prove()
+
+
+def test_of_many_who_come_at_once_one_gets_the_lease(guarded: EnvironmentSettings) -> None:
+    assert guarded.storage is not None
+    won, lost, start = [], [], threading.Barrier(6)
+
+    def come(name: str) -> None:
+        lease = StorageLease(guarded.storage, guarded.backup, guarded.acting.lease_prefix)  # type: ignore[arg-type]
+        start.wait()
+        try:
+            lease.take(name)
+            won.append(lease)
+        except LockError:
+            lost.append(name)
+
+    threads = [threading.Thread(target=come, args=(str(n),)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(lost)) == (1, 5)
+    won[0].prove()
+    won[0].release()
+
+
+def refused_login(settings: EnvironmentSettings) -> EnvironmentSettings:
+    database = msgspec.structs.replace(settings.database, operator=Login(user="muses_operator"))
+    return without(settings, database=database)
+
+
+def elsewhere(settings: EnvironmentSettings) -> EnvironmentSettings:
+    return without(settings, database=msgspec.structs.replace(settings.database, port=9))
+
+
+def no_right(settings: EnvironmentSettings) -> EnvironmentSettings:
+    """A role that may not make the lock's table."""
+    login = msgspec.structs.replace(settings.database.operator, user="muses_stranger")  # type: ignore[union-attr]
+    return without(settings, database=msgspec.structs.replace(settings.database, operator=login))
+
+
+def no_operator(settings: EnvironmentSettings) -> EnvironmentSettings:
+    return without(settings, database=msgspec.structs.replace(settings.database, operator=None))
+
+
+def store_elsewhere(settings: EnvironmentSettings) -> EnvironmentSettings:
+    return without(settings, storage=msgspec.structs.replace(settings.storage, endpoint_url="http://127.0.0.1:9"))
+
+
+def no_bucket(settings: EnvironmentSettings) -> EnvironmentSettings:
+    return without(settings, storage=msgspec.structs.replace(settings.storage, backup_bucket="no-existe"))
+
+
+def wrong_keys(settings: EnvironmentSettings) -> EnvironmentSettings:
+    keys = Keys(access_key=Secret(env="MUSES_NO_SUCH_KEY"), secret_key=Secret(env="MUSES_NO_SUCH_KEY"))
+    return without(settings, storage=msgspec.structs.replace(settings.storage, operator=keys))
+
+
+Broken = Callable[[EnvironmentSettings], EnvironmentSettings]
+NO_DATABASE: list[Broken] = [refused_login, elsewhere, no_right, no_operator]
+NO_STORE: list[Broken] = [store_elsewhere, no_bucket, wrong_keys]
+
+
+@pytest.mark.parametrize("database", NO_DATABASE)
+def test_without_the_database_the_store_does_and_without_both_nothing_acts(
+    database: Broken, guarded: EnvironmentSettings, tmp_path: Path
+) -> None:
+    broken = database(guarded)
+    assert acts(broken, tmp_path)
+    neither = without(broken, storage=None)
+    assert not acts(neither, tmp_path)
+    assert acts(without(neither, acting=ActingSettings(machines="one")), tmp_path)
+
+
+@pytest.mark.parametrize("store", NO_STORE)
+def test_without_the_store_the_database_does_and_without_both_nothing_acts(
+    store: Broken, guarded: EnvironmentSettings, tmp_path: Path
+) -> None:
+    broken = store(guarded)
+    assert acts(broken, tmp_path)
+    needing_both = msgspec.structs.replace(broken.acting, needs="all")
+    assert not acts(without(broken, acting=needing_both), tmp_path)
+    with pytest.raises(LockError, match=r"another machine acts .* acting\.machines"):  # noqa: SIM117
+        with acting_alone(elsewhere(broken), "prod", tmp_path, "R"):
+            pass
+
+
+def test_an_environment_with_nothing_that_others_reach_needs_no_lock_of_theirs(tmp_path: Path) -> None:
+    assert acts(EnvironmentSettings(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "body"),
+    [
+        ("000000000007.json", b"not json"),
+        ("000000000007.json", b'{"holder": 3}'),
+        ("000000000007.json", b""),
+        ("7.json", b'{"holder": "x"}'),
+        ("notes.txt", b"hello"),
+    ],
+)
+def test_a_lease_that_cannot_be_read_lets_nothing_act(
+    key: str, body: bytes, guarded: EnvironmentSettings, guard_place: Any, tmp_path: Path
+) -> None:
+    """Also where the database's lock was had, and where the site says that there is one machine: it may be wrong."""
+    assert guarded.storage is not None
+    root(guard_place).put_object(Bucket=guarded.storage.backup_bucket, Key=guarded.acting.lease_prefix + key, Body=body)
+    assert not acts(guarded, tmp_path)
+    one = msgspec.structs.replace(guarded.acting, machines="one")
+    assert not acts(without(guarded, acting=one), tmp_path)
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "ListObjectsV2"])
+def test_a_lease_that_cannot_be_proven_is_lost(
+    operation: str, guarded: EnvironmentSettings, faults: FaultyStore, machine: Any
+) -> None:
+    storage = msgspec.structs.replace(guarded.storage, endpoint_url=faults.url)
+    hold = machine(without(guarded, storage=storage, database=None), "one")
+    hold.prove()
+    faults.inject(deny(), operation=operation)
+    with pytest.raises(LockError, match="cannot be proven"):
+        hold.prove()
+
+
+def test_a_store_that_is_gone_halfway_is_a_lost_lock(
+    guarded: EnvironmentSettings, faults: FaultyStore, machine: Any
+) -> None:
+    hold = machine(without(guarded, storage=msgspec.structs.replace(guarded.storage, endpoint_url=faults.url)), "one")
+    faults.inject(fail(), times=None)
+    with pytest.raises(LockError, match="cannot be proven"):
+        hold.prove()
+
+
+def test_a_lost_lock_stops_before_the_next_action(
+    guarded: EnvironmentSettings, guard_admin: Connection, tmp_path: Path
+) -> None:
+    tank = Tank(25)
+    tank.on_drain = lambda: end_sessions(guard_admin)
+    row = tank_row(steps=lambda t: [drain_step(t, to=22), drain_step(Tank(22), to=0)])
+    record = run_of(without(guarded, storage=None), tank, tmp_path, row)
+    assert tank.drained == 1
+    assert [action.outcome for action in record.actions] == [Outcome.DONE]
+    assert record.decision is not None
+    entries = journal.verify(tmp_path / "journal.jsonl")
+    assert [e.body.get("outcome") for e in entries if e.kind == "result"] == ["done", "not run"]
+    assert journal.unfinished(entries) == []
+
+
+def run_of(settings: EnvironmentSettings, tank: Tank, folder: Path, row: Any) -> Record:
+    site = site_at(folder)
+    site = type(site)(**{**vars(site), "settings": settings})
+    engine = Engine(site, Quiet(), run="R1")
+    engine.begin(row, {"tank": tank})
+    engine.settle()
+    engine.treat()
+    [record] = engine.finish().records
+    site.history.close()
+    return record
+
+
+def end_sessions(admin: Connection) -> None:
+    """End the operator's sessions, and wait until they are gone."""
+    admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'muses_operator'")
