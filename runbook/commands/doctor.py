@@ -1,4 +1,4 @@
-"""``muses-runbook doctor`` and ``grants``: can we see, may we act, and what mends it where not."""
+"""``muses-runbook doctor``: can we see, may we act, and what mends it where not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from runbook.commands.options import as_json, of_language, of_site
 from runbook.errors import NotConfigured, RunbookError
 from runbook.probes import Readings, reading_through
 from runbook.redact import masked_words
-from runbook.settings import EnvironmentSettings
 from runbook.site import Site, open_site
 from runbook.targets.opening import KINDS, open_target
 from runbook.targets.rights import Right
@@ -72,18 +71,6 @@ def examine(name: str, site: Site) -> Examined:
         target.close()
 
 
-@click.command(
-    help=_("Print the least rights that reader and operator need"),
-    epilog=_("Example: muses-runbook grants > grants.txt"),
-)
-@of_site
-def grants(settings: Path | None, env: str | None) -> None:
-    """Ready to run by whoever administers each system; holds no password."""
-    site = open_site(site_file.load(settings), env)
-    for part in (*_database_grants(site), *_broker_grants(site.settings), *_storage_grants(site.settings)):
-        click.echo(part)
-
-
 def _page(examined: list[Examined]) -> str:
     return "\n".join(line for one in examined for line in _lines(one))
 
@@ -105,31 +92,3 @@ def _plain(one: Examined) -> dict[str, object]:
     rights = [{"identity": r.identity, "what": _said(r), "held": r.held, "mend": r.mend} for r in one.rights]
     problem = told(one.problem) if one.problem else None
     return {"target": one.target, "configured": one.configured, "problem": problem, "rights": rights}
-
-
-def _database_grants(site: Site) -> Iterator[str]:
-    if site.settings.database is not None:
-        yield f"-- PostgreSQL\n{open_target('database', site).grants_sql()}\n{open_target('backup', site).grants_sql()}"
-
-
-def _broker_grants(settings: EnvironmentSettings) -> Iterator[str]:
-    from runbook.targets.rabbitmq.amqp import permission
-
-    broker = settings.broker
-    if broker is None:
-        return
-    yield "# RabbitMQ"
-    for login, tags in ((broker.reader, "monitoring"), (broker.operator, "monitoring policymaker")):
-        if login is not None:
-            yield f"rabbitmqctl set_user_tags {login.user} {tags}\n{permission(broker, login)}"
-
-
-def _storage_grants(settings: EnvironmentSettings) -> Iterator[str]:
-    from runbook.targets.s3.rights import policy
-
-    storage = settings.storage
-    if storage is None:
-        return
-    for bucket in filter(None, (storage.backup_bucket, storage.archive_bucket)):
-        yield f"# S3, {bucket}, reader\n{policy('reader', bucket)}"
-        yield f"# S3, {bucket}, operator\n{policy('operator', bucket)}"

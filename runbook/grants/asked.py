@@ -23,6 +23,8 @@ from runbook.targets.base import Target
 from runbook.targets.opening import KINDS
 
 Function = Callable[..., Any]
+#: The targets by name, and that of the team's scripts, which is the database asked in another way.
+_KINDS = {**KINDS, "scripts": ("runbook.targets.scripts.scripts", "Scripts")}
 #: A method that is called: the name it is called on (None where that is no plain name) and its own.
 Called = tuple[str | None, str]
 
@@ -60,8 +62,10 @@ class _Followed:
         self._called: set[Called] = set()
         self._named: set[str] = set()
         self._seen: set[Function] = set()
+        rooms = {function.__module__.partition(".")[0] for function in functions}
+        self._rooms = rooms | {"runbook", "procedures"}
         for name in targets:
-            if name in KINDS:
+            if name in _KINDS:
                 self._meet(_class_of(name), name)
         for function in functions:
             self._follow(function)
@@ -92,7 +96,7 @@ class _Followed:
     def _members(self) -> Iterator[tuple[type[Target], Function]]:
         for receiver, attribute in list(self._called):
             for kind, name in list(self._classes.items()):
-                if receiver in KINDS and name in KINDS and receiver != name:
+                if receiver in _KINDS and name in _KINDS and receiver != name:
                     continue
                 member = inspect.getattr_static(kind, attribute, None)
                 member = member.fget if isinstance(member, property) else member
@@ -117,7 +121,7 @@ class _Followed:
             case ast.Call(func=ast.Attribute(value=value, attr=attribute)):
                 self._called.add((value.id if isinstance(value, ast.Name) else None, attribute))
             case ast.Attribute(value=ast.Name(id=receiver), attr=attribute):
-                if receiver in KINDS:  # a probe may be handed on, to be called elsewhere
+                if receiver in _KINDS:  # a probe may be handed on, to be called elsewhere
                     self._called.add((receiver, attribute))
                 self._refer(getattr(function.__globals__.get(receiver), attribute, None))
             case ast.Name(id=name):
@@ -126,7 +130,7 @@ class _Followed:
                 self._named.add(name)
 
     def _refer(self, found: object) -> None:
-        if isinstance(found, types.FunctionType) and _is_a_rows(found):
+        if isinstance(found, types.FunctionType) and found.__module__.partition(".")[0] in self._rooms:
             self._follow(found)
         elif isinstance(found, type) and issubclass(found, Target):
             self._meet(found, found.kind)
@@ -139,14 +143,9 @@ def _asked(kind: type[Target], member: Function) -> Asked:
 
 @functools.cache
 def _class_of(name: str) -> type[Target]:
-    module, kind = KINDS[name]
+    module, kind = _KINDS[name]
     found: type[Target] = getattr(importlib.import_module(module), kind)
     return found
-
-
-def _is_a_rows(function: Function) -> bool:
-    """Whether a function is of the rows' rooms or the targets': the engine's own ask nothing."""
-    return not function.__module__.startswith("runbook.") or function.__module__.startswith("runbook.targets.")
 
 
 @functools.cache

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 from runbook.settings import StorageSettings
@@ -14,28 +15,10 @@ Identity = Literal["reader", "operator"]
 _DENIED = (401, 403)
 _ABSENT = 404
 _NOWHERE = "muses-runbook/is-not-there"
-_READING = [
-    "s3:ListBucket",
-    "s3:ListBucketVersions",
-    "s3:ListBucketMultipartUploads",
-    "s3:GetBucketAcl",
-    "s3:GetBucketPolicy",
-    "s3:GetBucketPolicyStatus",
-    "s3:GetBucketPublicAccessBlock",
-    "s3:GetBucketVersioning",
-    "s3:GetEncryptionConfiguration",
-    "s3:GetObject",
-    "s3:GetObjectRetention",
-    "s3:GetObjectVersion",
-]
-_WRITING = [
-    "s3:PutObject",
-    "s3:PutObjectRetention",
-    "s3:DeleteObject",
-    "s3:DeleteObjectVersion",
-    "s3:AbortMultipartUpload",
-]
-_ACTIONS: dict[Identity, list[str]] = {"reader": _READING, "operator": [*_READING, *_WRITING]}
+#: Actions on what is in a bucket; all others are on the bucket itself.
+_OF_OBJECTS = re.compile(
+    r"s3:(?:(?:Get|Put|Delete|Restore)Object\w*|AbortMultipartUpload|ListMultipartUploadParts|BypassGovernanceRetention)"
+)
 
 
 def rights_of(clients: Mapping[Identity, Any], settings: StorageSettings) -> tuple[Right, ...]:
@@ -49,11 +32,22 @@ def rights_of(clients: Mapping[Identity, Any], settings: StorageSettings) -> tup
     )
 
 
-def policy(identity: Identity, bucket: str) -> str:
-    """The policy that gives an identity what it needs on a bucket."""
-    resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
-    statement = {"Effect": "Allow", "Action": _ACTIONS[identity], "Resource": resources}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+def policy(actions: Collection[str], bucket: str, *, keys: Collection[str] = ()) -> str:
+    """The policy that allows actions on a bucket and its objects; ``keys`` are the KMS keys that seal them."""
+    of_objects = sorted(action for action in actions if _OF_OBJECTS.fullmatch(action))
+    of_bucket = sorted(set(actions) - set(of_objects))
+    arn = f"arn:aws:s3:::{bucket}"
+    sealing = ["kms:Decrypt", *(["kms:GenerateDataKey"] if "s3:PutObject" in actions else [])]
+    stated = [(of_bucket, arn), (of_objects, f"{arn}/*"), *((sealing, key) for key in keys)]
+    statements = [{"Effect": "Allow", "Action": done, "Resource": [what]} for done, what in stated if done]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2)
+
+
+def bucket_of(settings: StorageSettings | None, kind: str) -> str | None:
+    """The bucket of the backups (``backup``) or of the archive (``archive``); None where there is none."""
+    if settings is None:
+        return None
+    return settings.archive_bucket if kind == "archive" else settings.backup_bucket
 
 
 def _on(client: Any, identity: Identity, bucket: str) -> tuple[Right, ...]:
@@ -61,14 +55,14 @@ def _on(client: Any, identity: Identity, bucket: str) -> tuple[Right, ...]:
     lists = Right(
         what=text("lists bucket {bucket}", bucket=bucket),
         held=may_list,
-        mend=policy(identity, bucket),
+        mend=policy(("s3:ListBucket",), bucket),
         identity=identity,
     )
     # an object that is not there is told (404) only to who may read those that are
     reads = Right(
         what=text("reads objects of bucket {bucket}", bucket=bucket),
         held=may_list and _allowed(lambda: client.head_object(Bucket=bucket, Key=_NOWHERE), absent=True),
-        mend=policy(identity, bucket),
+        mend=policy(("s3:GetObject",), bucket),
         identity=identity,
     )
     return lists, reads
