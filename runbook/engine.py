@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runbook import judging, treating
+from runbook import judging, treating, waivers
 from runbook.errors import HistoryError
 from runbook.history import Samples
 from runbook.job import BREACHED, Job, Listener
-from runbook.model import Record, Run, State, Verdict
+from runbook.model import Choice, Decision, Record, Run, State, Verdict, Waived
 from runbook.probes import Readings, reading_through
 from runbook.redact import masked
 from runbook.rows import Row
@@ -98,6 +98,7 @@ class Engine:
             trend=trend,
             trend_unit=unit,
             took=job.took,
+            waivers=self._waivers(job, job.verification.verdict if job.verification else verdict),
         )
 
     def finish(self, *, interrupted: bool = False) -> Run:
@@ -136,7 +137,20 @@ class Engine:
         job.plan = judging.plan(job.row, job.findings, job.targets, readings, settles)
         if job.plan is not None:
             with reading_through(readings):
-                job.decision = treating.decide(job, job.plan, self.site)
+                job.decision = self._left_by_waiver(job) or treating.decide(job, job.plan, self.site)
+
+    def _waivers(self, job: Job, verdict: Verdict) -> tuple[Waived, ...]:
+        return waivers.applied(self.site.settings.waivers, job.row.id, verdict, self.site.today())
+
+    def _left_by_waiver(self, job: Job) -> Decision | None:
+        """What somebody answers for is not mended behind their back."""
+        holding = [waiver for waiver in self._waivers(job, job.verdict) if waiver.holds] if job.verdict else []
+        if not holding:
+            return None
+        words = text(
+            "Waived until {day}: {owner} answers for it", day=holding[0].expires.isoformat(), owner=holding[0].owner
+        )
+        return Decision(choice=Choice.LEAVE, reason=words, rule="waivers")
 
     def _judge_anew(self, job: Job) -> Verdict:
         return self._judge(job, Readings(ends_at=self._deadline()))

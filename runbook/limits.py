@@ -87,7 +87,7 @@ def _like(default: Number | None, given: str | int | float, threshold: Threshold
 
 
 def _amount(given: str, unit: str | None) -> float:
-    """A number that people wrote with its unit; ``unit`` is the row's, None where any size will do. Raises ValueError."""
+    """A number that people wrote with its unit; ``unit`` is the row's, None where a size will do. Raises ValueError."""
     written = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*(\S*)\s*", given)
     if written and unit is not None and written[2] in ("", unit, unit.removesuffix("s")):
         return float(written[1])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 
 import msgspec
 
@@ -31,8 +32,10 @@ class Remark(msgspec.Struct, frozen=True):
     nearest: str | None = None
 
 
-def remarks(rows: Iterable[Row], environment: EnvironmentSettings, *, lost: bool = False) -> Iterator[Remark]:
-    """Everything there is to say, in the order of the site file's tables.
+def remarks(
+    rows: Iterable[Row], environment: EnvironmentSettings, *, today: date, lost: bool = False
+) -> Iterator[Remark]:
+    """Everything there is to say, in the order of the site file's tables. ``today`` is the site's.
 
     ``lost`` says that some rows could not be imported: then a row that is not known may be one of those.
     """
@@ -40,6 +43,7 @@ def remarks(rows: Iterable[Row], environment: EnvironmentSettings, *, lost: bool
     yield from _unknown_rows(environment, refuses=not lost)
     for row in known:
         yield from _of_row(row, environment.limits.get(row.id, {}))
+    yield from _of_waivers(environment, today)
     yield from _of_scripts(known, environment)
 
 
@@ -107,7 +111,7 @@ def _of_threshold(threshold: Threshold, key: str) -> Iterator[Remark]:
 def _never(threshold: Threshold, limit: float) -> bool:
     if threshold.direction == "above":
         return math.isinf(limit) or (threshold.unit == _SHARE and limit >= 100)
-    return limit <= 0
+    return limit <= 0 and threshold.unit != "s"  # what is left of a time can be less than nothing: it is over
 
 
 def _always(threshold: Threshold, limit: float) -> bool:
@@ -122,6 +126,20 @@ def _beyond(threshold: Threshold, warning: float, critical: float) -> bool:
 
 def _shown(threshold: Threshold, limit: Amount) -> Quantity:
     return Quantity(number(limit), threshold.unit)
+
+
+def _of_waivers(environment: EnvironmentSettings, today: date) -> Iterator[Remark]:
+    for waiver in environment.waivers:
+        key = f"waivers.{waiver.row}"
+        if waiver.expires < today:
+            yield Remark(key, text("The waiver expired on {day}", day=waiver.expires.isoformat()), refuses=False)
+        if waiver.start > today:
+            yield Remark(key, text("The waiver begins on {day}", day=waiver.start.isoformat()), refuses=False)
+        if not waiver.seen:
+            words = text(
+                "no object was noted: whatever is breached in this row is waived up to {state}", state=waiver.state
+            )
+            yield Remark(key, words, refuses=False)
 
 
 def _of_scripts(rows: Iterable[Row], environment: EnvironmentSettings) -> Iterator[Remark]:

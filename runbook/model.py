@@ -6,7 +6,7 @@ Times are aware and in UTC, spans ``timedelta``, sizes ``int`` bytes.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum, StrEnum
 from typing import Any
 
@@ -201,6 +201,23 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     reason: Text | None = None
 
 
+class Waived(msgspec.Struct, frozen=True, kw_only=True):
+    """A breach that somebody answers for, both days included. ``seen`` is what was breached then, by object.
+
+    ``holds`` says that the row does not alert; ``against`` says why the waiver does not hold, or is not needed.
+    """
+
+    owner: str
+    approver: str
+    reason: str
+    start: date
+    expires: date
+    state: State
+    seen: dict[str, str] = {}
+    holds: bool = False
+    against: Text | None = None
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one row said and did in a run. Nothing selected may lack one."""
 
@@ -220,6 +237,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     trend: tuple[tuple[datetime, float], ...] = ()
     trend_unit: str = ""
     took: timedelta = timedelta(0)
+    waivers: tuple[Waived, ...] = ()
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,8 +311,13 @@ def worst(states: list[State] | tuple[State, ...]) -> State:
 
 
 def worst_of(run: Run) -> State:
-    """The state of a run: the worst that is true of its rows at its end."""
-    return worst([final(record).state for record in run.records])
+    """The state of a run: the worst that is true of its rows at its end, without those that somebody answers for."""
+    return worst([final(record).state for record in run.records if not is_waived(record)])
+
+
+def is_waived(record: Record) -> bool:
+    """Whether the row's breach is known and accepted today: it is told like any other, and alerts nobody."""
+    return any(waiver.holds for waiver in record.waivers)
 
 
 def final(record: Record) -> Verdict:

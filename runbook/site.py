@@ -9,16 +9,17 @@ import time
 import zoneinfo
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from runbook import __version__, tongue
+from runbook import __version__, site_file, tongue
 from runbook.history import History
 from runbook.model import Environment, Reading
 from runbook.settings import EnvironmentSettings, Settings
+from runbook.settings.waivers import WaiversFile
 
 
 class Mandate(Protocol):
@@ -48,6 +49,11 @@ class Site:
     began: float = field(default_factory=time.monotonic)
 
 
+    def today(self) -> date:
+        """The day in the site's zone."""
+        return datetime.now(self.zone).date()
+
+
 def open_site(
     settings: Settings,
     name: str | None = None,
@@ -56,9 +62,14 @@ def open_site(
     deadline: timedelta | None = None,
     record: tuple[Reading, ...] | None = None,
     language: str | None = None,
+    params: Mapping[str, str] | None = None,
 ) -> Site:
-    """The chosen environment, ready for a run. Raises SettingsError for a name there is not."""
+    """The chosen environment, ready for a run; ``params`` are values of the SQL rows' variables on top of the file's.
+
+    Raises SettingsError for a name there is not, and for a file of waivers that cannot be read.
+    """
     name, environment = settings.environment(name)
+    environment = _with_neighbours(environment, (settings.file or Path()).parent, params or {})
     if deadline is not None:
         environment = msgspec.structs.replace(environment, deadline=deadline)
     state = settings.site.state or default_state_folder()
@@ -78,6 +89,20 @@ def open_site(
         reports_folder=settings.site.reports or state / "runs",
         fixing=fixing,
         record=record,
+    )
+
+
+def _with_neighbours(environment: EnvironmentSettings, folder: Path, params: Mapping[str, str]) -> EnvironmentSettings:
+    """With the waivers of their own file, and with what is named relative to the site file's folder found there."""
+    scripts, packs, file = environment.sql_rows, environment.packs, environment.waivers_file
+    if not (params or scripts.folders or packs.folders or file):
+        return environment
+    given = {**scripts.params, **params}
+    return msgspec.structs.replace(
+        environment,
+        sql_rows=msgspec.structs.replace(scripts, folders=tuple(folder / one for one in scripts.folders), params=given),
+        packs=msgspec.structs.replace(packs, folders=tuple(folder / one for one in packs.folders)),
+        waivers=(*environment.waivers, *(site_file.read(folder / file, WaiversFile).waivers if file else ())),
     )
 
 

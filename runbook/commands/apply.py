@@ -95,7 +95,7 @@ def _unapproved(standing: Standing) -> Text:
 def _run(plan: PlanFile, file: Path, standing: Standing, site: Site, output: Path | None, as_json: bool) -> int:
     reports = importlib.import_module("reports")
     language = reports.speaking(site.environment)
-    rows = catalogue.chosen_rows(tuple(row.row for row in plan.plan.rows))
+    rows = catalogue.chosen_rows(tuple(row.row for row in plan.plan.rows), site.settings)
     with reports.board(language, sys.stderr if as_json else sys.stdout, quiet=as_json) as board:
         told_of = notice.applied(plan, file, standing)
         run: Run = msgspec.structs.replace(

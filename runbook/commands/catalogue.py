@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import types
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from runbook.errors import RunbookError, SettingsError
 from runbook.rows import Row
 from runbook.settings import EnvironmentSettings
 from runbook.site import open_site
-
 
 #: What importing a file of rows may raise.
 _OF_AN_IMPORT = (
@@ -73,7 +73,8 @@ def _load(environment: EnvironmentSettings | None) -> dict[str, str]:
 
 def prove_overrides(environment: EnvironmentSettings) -> None:
     """Refuse a site file with limits that cannot be meant, or of rows there are not: they would never be applied."""
-    for remark in linting.remarks(rows.declared(), environment, lost=bool(lost_files(environment))):
+    today = datetime.now(UTC).date()  # what depends on the day refuses nothing
+    for remark in linting.remarks(rows.declared(), environment, today=today, lost=bool(lost_files(environment))):
         if remark.refuses:
             raise SettingsError(remark.said, key=remark.key, nearest=remark.nearest)
 

@@ -64,7 +64,7 @@ def explain(
 ) -> None:
     """One answer a row."""
     site = open_site(site_file.load(settings), env, fixing=True, language=lang)
-    chosen = [row for row in catalogue.chosen_rows(rows) if row.treatment or rows]
+    chosen = [row for row in catalogue.chosen_rows(rows, site.settings) if row.treatment or rows]
     catalogue.prove_overrides(site.settings)
     when = _moment(at, site.zone)
     answers = [_answer(row, site, when, _plan(row, risk, touches, population)) for row in chosen]
