@@ -25,6 +25,7 @@ from runbook.targets.postgres import (
 )
 from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.connection import Readers
+from runbook.targets.postgres.guarding import GuardReadings
 from runbook.targets.postgres.load import LoadReadings
 from runbook.targets.postgres.records import RecordReadings
 from runbook.targets.postgres.stored import ForeignKey, IndexUses, StoredIndex
@@ -48,7 +49,7 @@ _COUNTED = "PostgreSQL role pg_monitor, extension pg_stat_statements"
 _LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
 
 
-class Database(RecordReadings, LoadReadings):
+class Database(GuardReadings, RecordReadings, LoadReadings):
     """The database of one environment.
 
     Probes log in as the reader, over at most four connections that are read-only and give up before their deadline;
