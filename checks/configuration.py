@@ -65,8 +65,8 @@ def check_no_setting_waits_for_a_restart(database: Database, limits: Limits) -> 
     es="La versión de PostgreSQL tiene soporte",
     threshold=Threshold(warning=timedelta(days=180), critical=timedelta(0), direction="below"),
     person=text(
-        "Plan the move to a version that is cared for: pg_upgrade --check first, on a restored backup; then the move in "
-        "a maintenance window, ANALYZE after it"
+        "Plan the move to a version that is cared for: pg_upgrade --check first, on a restored backup; then "
+        "the move in a maintenance window, ANALYZE after it"
     ),
 )
 def check_version_is_supported(database: Database, limits: Limits) -> None:

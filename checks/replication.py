@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from runbook.targets.postgres.database import Database
 
 SLOTS = text(
-    "Ask whose slot it is and start who fetches it. Where nobody will: SELECT pg_drop_replication_slot('SLOT'). So that "
-    "a slot cannot fill the disk again: ALTER SYSTEM SET max_slot_wal_keep_size = '20GB', SELECT pg_reload_conf()"
+    "Ask whose slot it is and start who fetches it. Where nobody will: SELECT pg_drop_replication_slot('SLOT'). So "
+    "that a slot cannot fill the disk again: ALTER SYSTEM SET max_slot_wal_keep_size = '20GB', SELECT pg_reload_conf()"
 )
 
 

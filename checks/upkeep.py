@@ -146,7 +146,7 @@ def check_no_sequence_runs_out(database: Database, limits: Limits) -> None:
     settings={"forgotten_after": timedelta(days=30)},
     person=text(
         "The disk lies, or somebody wrote into the files: stop writing, copy the data folder as it is, look for the "
-        "page in the server's log (invalid page in block), read the whole with pg_dump; restore from the last backup that "
+        "page in the server's log (invalid page in block), read all with pg_dump; restore from the last backup that "
         "was proven. When it is mended: SELECT pg_stat_reset()"
     ),
 )

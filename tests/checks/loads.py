@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
+from runbook.targets.postgres.health_structs import Archive, Counters, Server, Setting
 from runbook.targets.postgres.load_structs import (
     Checkpoints,
     FrozenAge,
@@ -173,3 +174,66 @@ QUIET: dict[str, Any] = {
     "lots": (),
     "pace": (pace(),),
 }
+
+
+def server(**changes: Any) -> Server:
+    """A server at leisure that has run for an hour, with the lab's database and one that all share."""
+    plain: dict[str, Any] = {
+        "version": 170_010,
+        "version_name": "17.10",
+        "started_at": now() - 60 * MINUTE,
+        "now": now(),
+        "took": timedelta(milliseconds=5),
+        "in_recovery": False,
+        "checksums": True,
+        "longest_wait": timedelta(0),
+        "oldest_transaction": timedelta(0),
+        "longest_idle": timedelta(0),
+        "counters": (counters(database=""), counters()),
+        "archive": archive(),
+        "checkpoints": load().checkpoints,
+        "ages": (frozen(1_000_000, 5.0),),
+        "replication": replication(),
+        "prepared": (),
+        "settings": (),
+    }
+    return Server(**{**plain, **changes})
+
+
+def counters(**changes: Any) -> Counters:
+    plain: dict[str, Any] = {
+        "database": "sep_muses",
+        "commits": 100_000,
+        "rollbacks": 100,
+        "deadlocks": 2,
+        "temp_files": 3,
+        "temp_bytes": 1_000_000,
+        "checksum_failures": 0,
+        "checksum_failed_at": None,
+        "counted_since": None,
+    }
+    return Counters(**{**plain, **changes})
+
+
+def archive(**changes: Any) -> Archive:
+    plain: dict[str, Any] = {
+        "enabled": True,
+        "last_archived_at": now() - 300 * MINUTE,
+        "failed": 0,
+        "last_failed": "",
+        "last_failed_at": None,
+        "ready": 0,
+        "segment_bytes": 16 << 20,
+    }
+    return Archive(**{**plain, **changes})
+
+
+def setting(name: str = "shared_buffers", value: str = "1048576", **changes: Any) -> Setting:
+    plain: dict[str, Any] = {
+        "shown": "8GB",
+        "unit": "8kB",
+        "kind": "integer",
+        "source": "configuration file",
+        "pending_restart": False,
+    }
+    return Setting(name=name, value=value, **{**plain, **changes})
