@@ -11,6 +11,7 @@ import fcntl
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from typing import Protocol
 from runbook.errors import LockError, ProbeError
 from runbook.settings import EnvironmentSettings
 from runbook.text import Text, text
+
+#: Seconds in which who only looks whether somebody acts has looked.
+_MOMENT = 0.3
 
 
 class Lock(Protocol):
@@ -96,6 +100,24 @@ def acting_on(environment: str, folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def is_held(environment: str, folder: Path) -> bool:
+    """Whether a run of this machine acts just now; also while it cannot be told. Holds nothing up but for a moment."""
+    path = folder / f"acting-{environment}.lock"
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _held(locks: Mapping[str, Lock], settings: EnvironmentSettings, holder: str, released: ExitStack) -> Hold:
     """Take every lock that can be had; the first that somebody else has ends it."""
     taken: dict[str, Lock] = {}
@@ -164,10 +186,20 @@ def _lost(locks: Mapping[str, Lock]) -> LockError | None:
 
 
 def _take(handle: int, path: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    """At once, but for the moment in which somebody only looks."""
+    ends_at = time.monotonic() + _MOMENT
+    while (error := _taken(handle)) is not None and time.monotonic() < ends_at:
+        time.sleep(0.02)
+    if error is not None:
         holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
         raise LockError(f"another acting run holds {path.stem} (process {holder}); wait for it or stop it") from error
     os.ftruncate(handle, 0)
     os.pwrite(handle, str(os.getpid()).encode(), 0)
+
+
+def _taken(handle: int) -> OSError | None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error
+    return None

@@ -19,9 +19,10 @@ KINDS = {
     "prometheus": ("runbook.targets.prometheus.prometheus", "Prometheus"),
     "purge": ("procedures.purge.target", "Purge"),
     "backup": ("procedures.backup.target", "Backup"),
+    "runs": ("runbook.targets.runs", "Runs"),
 }
 #: Procedures work on several targets and know their settings from the site.
-_OF_THE_SITE = frozenset({"purge", "backup"})
+_OF_THE_SITE = frozenset({"purge", "backup", "runs"})
 
 
 def open_target(name: str, site: Site) -> Any:
