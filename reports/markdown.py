@@ -120,6 +120,7 @@ class _Page:
         yield f"\n## {plan.title}\n"
         yield f"{escaped(plan.what)}: {code(plan.file)}"
         yield from (f"\n- {escaped(who)}" for who in plan.approvals)
+        yield from (f"\n- **{self.word('refused')}**: {escaped(why)}" for why in plan.refused)
         if plan.note:
             yield f"\n{escaped(plan.note)}"
         if plan.commands:

@@ -168,6 +168,7 @@ class Picture:
         self.console.print()
         self._line((plan.title, "bold"))
         self._facts(self._labelled(self.word("Plan"), filter(None, (plan.what, *plan.approvals, plan.note))))
+        self._facts(self._labelled(self.word("refused"), plan.refused))
         for command in plan.commands:
             # Unwrapped, so that it can be copied whole.
             self.console.print(_text(f"  {command}", "bold"), soft_wrap=True)

@@ -20,17 +20,15 @@ class PlanView(msgspec.Struct, frozen=True):
     what: str
     file: str
     approvals: tuple[str, ...]
+    refused: tuple[str, ...]
     note: str
     commands: tuple[str, ...]
 
 
 def plan_view(told: PlanNotice, language: Language) -> PlanView:
     """The words for a plan that waits, or that was applied."""
-    title = (
-        language.word("An approved plan was applied") if told.applied else language.word("A plan waits for approval")
-    )
     return PlanView(
-        title=title,
+        title=_title(told, language),
         what=language.word(
             "{steps} for {rows} ({risk}), valid until {until}; plan {hash}",
             steps=Quantity(told.steps, "step"),
@@ -41,6 +39,17 @@ def plan_view(told: PlanNotice, language: Language) -> PlanView:
         ),
         file=label(told.file, LONGEST),
         approvals=tuple(label(who, NAME) for who in told.approvals),
+        refused=tuple(f"{label(row, NAME)}: {language.say(reason)}" for row, reason in told.refused.items()),
         note=language.say(told.note),
         commands=tuple(printable(command)[:LONGEST] for command in told.commands),
     )
+
+
+def _title(told: PlanNotice, language: Language) -> str:
+    if not told.applied:
+        return language.word("A plan waits for approval")
+    if not told.refused:
+        return language.word("An approved plan was applied")
+    if set(told.rows) <= set(told.refused):
+        return language.word("Nothing of the approved plan ran")
+    return language.word("A part of the approved plan was refused")

@@ -263,7 +263,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class PlanNotice(msgspec.Struct, frozen=True, kw_only=True):
     """A plan file beside a run: one that waits for approval, or the one that was ``applied``.
 
-    ``commands`` are what to type next, in order; ``note`` says what stands in the way where there are none.
+    ``commands`` are what to type next, in order; ``note`` says what stands in the way where there are none. ``refused``
+    are the rows of an applied plan that did not run, and why.
     """
 
     file: str
@@ -277,6 +278,7 @@ class PlanNotice(msgspec.Struct, frozen=True, kw_only=True):
     commands: tuple[str, ...] = ()
     note: Text | None = None
     applied: bool = False
+    refused: dict[str, Text] = {}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

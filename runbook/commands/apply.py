@@ -16,7 +16,6 @@ from runbook.commands import catalogue, check
 from runbook.commands.approve import signed
 from runbook.commands.options import Duration, as_json, of_language, of_signer, of_site
 from runbook.errors import PlanError
-from runbook.model import Run
 from runbook.plans import approving, mandate, notice, plan_file
 from runbook.plans.approving import Standing
 from runbook.plans.plan_file import PlanFile
@@ -97,10 +96,8 @@ def _run(plan: PlanFile, file: Path, standing: Standing, site: Site, output: Pat
     language = reports.speaking(site.environment)
     rows = catalogue.chosen_rows(tuple(row.row for row in plan.plan.rows), site.settings)
     with reports.board(language, sys.stderr if as_json else sys.stdout, quiet=as_json) as board:
-        told_of = notice.applied(plan, file, standing)
-        run: Run = msgspec.structs.replace(
-            check.driven(check.Watching(site, board, rows), None, None), plan_file=told_of
-        )
+        run = check.driven(check.Watching(site, board, rows), None, None)
+        run = msgspec.structs.replace(run, plan_file=notice.applied(plan, file, standing, run))
         folder = output or site.reports_folder / run.id
         files = check.written(reports, run, folder, check.FORMATS, language)
         if as_json:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from runbook.model import PlanNotice
+import msgspec
+
+from runbook.model import Choice, PlanNotice, Record, Run
 from runbook.plans.approving import Standing, expires_at, standing_of
 from runbook.plans.plan_file import PlanFile
 from runbook.settings import ApprovalSettings
@@ -20,23 +22,24 @@ def waiting(plan: PlanFile, file: Path, site: Site, now: datetime) -> PlanNotice
     standing = standing_of(plan, site, now)
     approval = site.settings.policy.approval
     commands = tuple(_commands(file.absolute(), standing, approval)) if approval.method else ()
-    return _notice(plan, file, standing, commands=commands, note=_note(approval))
+    return msgspec.structs.replace(_notice(plan, file, standing), commands=commands, note=_note(approval))
 
 
-def applied(plan: PlanFile, file: Path, standing: Standing) -> PlanNotice:
-    """A plan that a run carried out."""
-    return _notice(plan, file, standing, applied=True)
+def applied(plan: PlanFile, file: Path, standing: Standing, run: Run) -> PlanNotice:
+    """A plan that a run carried out, with the rows that it refused."""
+    told = {record.row: _refusal(record) for record in run.records}
+    absent = text("The row was not found: nothing of it ran")
+    refused = {row.row: told.get(row.row, absent) for row in plan.plan.rows}
+    left = {row: reason for row, reason in refused.items() if reason is not None}
+    return msgspec.structs.replace(_notice(plan, file, standing), applied=True, refused=left)
 
 
-def _notice(
-    plan: PlanFile,
-    file: Path,
-    standing: Standing,
-    *,
-    commands: tuple[str, ...] = (),
-    note: Text | None = None,
-    applied: bool = False,
-) -> PlanNotice:
+def _refusal(record: Record) -> Text | None:
+    decision = record.decision
+    return decision.reason if decision is not None and decision.choice is Choice.LEAVE else None
+
+
+def _notice(plan: PlanFile, file: Path, standing: Standing) -> PlanNotice:
     return PlanNotice(
         file=str(file.absolute()),
         hash=plan.hash,
@@ -46,9 +49,6 @@ def _notice(
         expires_at=expires_at(standing, plan),
         needed=standing.needed,
         approvals=tuple(f"{one.claim.name}: {one.claim.reason}" for one in standing.counting),
-        commands=commands,
-        note=note,
-        applied=applied,
     )
 
 
