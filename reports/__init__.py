@@ -6,12 +6,13 @@ The JSON is written first: it is the record, the others are views of it and can 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
+from reports.clean import file_stem
 from reports.language import Language
 from runbook.errors import ReportError
 from runbook.text import Text, text
@@ -76,17 +77,20 @@ def read(folder: Path) -> Run:
 def write(run: Run, folder: Path, formats: Iterable[str], language: Language) -> dict[str, Path]:
     """Write a run's reports into ``folder``, each whole or not at all; the path of each by its format.
 
+    What SQL rows found lies beside them, with its hashes.
     A file that cannot be written does not keep the others from being written. Raises ReportError in the end that
     names what was written and what was not; for an unknown format at once.
     """
-    chosen = _chosen(formats)
+    stem = file_stem(run.id)
+    contents: list[tuple[str, str, Callable[[], bytes]]] = [
+        (name, f"{stem}{FORMATS[name].suffix}", partial(render, run, name, language)) for name in _chosen(formats)
+    ]
     written: dict[str, Path] = {}
     failed: dict[str, OSError] = {}
-    for name in chosen:
+    for name, file, content in (*contents, *_findings(run, stem)):
         try:
-            path = folder / f"{file_stem(run.id)}{FORMATS[name].suffix}"
-            _replace(path, render(run, name, language))
-            written[name] = path
+            _replace(folder / file, content())
+            written[name] = folder / file
         except OSError as error:
             failed[name] = error
     if failed:
@@ -94,16 +98,21 @@ def write(run: Run, folder: Path, formats: Iterable[str], language: Language) ->
     return written
 
 
+def _findings(run: Run, stem: str) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
+    from reports.findings import files, manifest
+
+    found = files(run, stem)
+    for file in (file for made in found.values() for file in made):
+        yield file.name, file.name, partial(bytes, file.content)
+    if found:
+        yield "sha256", f"{stem}.sha256", partial(manifest, found)
+
+
 def render(run: Run, format: str, language: Language) -> bytes:
     """A run in one format."""
     module = import_module(FORMATS[format].module)
     content: bytes = module.dump(run) if format == "json" else module.render(run, language)
     return content
-
-
-def file_stem(run: str) -> str:
-    """The name of a run's files: its id, without anything a folder could take for its own."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", run).strip("-")[:80] or "run"
 
 
 def _chosen(formats: Iterable[str]) -> list[str]:

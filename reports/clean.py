@@ -54,6 +54,11 @@ def label(words: str, limit: int) -> str:
     return shortened(one_line(harmless(words[: 4 * limit])), limit)
 
 
+def file_stem(run: str) -> str:
+    """The name of a run's files: its id, without anything a folder could take for its own."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", run).strip("-")[:80] or "run"
+
+
 def one_line(words: str) -> str:
     """Printable words with every run of white space as one blank."""
     return " ".join(printable(words).split())

@@ -1,17 +1,20 @@
 """The run as JUnit XML, for pipelines: one suite a section, one case a row.
 
-A row that is still broken is a failure, one that could not be read an error, one without its target skipped. A row
-that was fixed and proven passes, and says so in its output.
+A row that is still broken is a failure, one that could not be read an error, one without its target skipped, and so is
+one whose breach somebody answers for, with the waiver as its reason. A row that was fixed and proven passes, and says
+so in its output.
 """
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
 from datetime import timedelta
 from itertools import groupby
 
-from reports.clean import harmless
+from reports import findings
+from reports.clean import file_stem, harmless
 from reports.language import Language
 from reports.panel import Detail, panel
 from reports.shown import Panel
@@ -21,6 +24,8 @@ from runbook.model import Record, Run
 #: What XML 1.0 cannot hold even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+FoundFiles = Mapping[str, tuple[findings.FoundFile, ...]]
+
 _DETAIL = Detail(brief=True, paragraph=400, measures=5, findings=12, evidence=3, steps=5, samples=0)
 
 
@@ -29,14 +34,15 @@ def render(run: Run, language: Language) -> bytes:
     records = sorted(run.records, key=lambda record: (record.section, rank(record)))
     took = run.ended_at - run.started_at
     name = f"muses-runbook {harmless(run.environment.name)}"
+    found = findings.files(run, file_stem(run.id))
     suites = _element("testsuites", _totals(records), name=name, time=_seconds(took))
     for section, group in groupby(records, key=lambda record: record.section):
-        suites.append(_suite(section, list(group), run, language))
+        suites.append(_suite(section, list(group), run, language, found))
     ElementTree.indent(suites)
     return bytes(ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True))
 
 
-def _suite(section: str, records: list[Record], run: Run, language: Language) -> ElementTree.Element:
+def _suite(section: str, records: list[Record], run: Run, language: Language, found: FoundFiles) -> ElementTree.Element:
     took = sum((record.took for record in records), timedelta())
     stamp = language.local(run.started_at).isoformat(timespec="seconds")
     suite = _element(
@@ -48,12 +54,12 @@ def _suite(section: str, records: list[Record], run: Run, language: Language) ->
         hostname=harmless(run.environment.host),
     )
     for record in records:
-        suite.append(_case(record, run, language))
+        suite.append(_case(record, run, language, found))
     return suite
 
 
-def _case(record: Record, run: Run, language: Language) -> ElementTree.Element:
-    shown = panel(record, run.ended_at, language, _DETAIL)
+def _case(record: Record, run: Run, language: Language, found: FoundFiles) -> ElementTree.Element:
+    shown = panel(record, run.ended_at, language, _DETAIL, files=found.get(record.row, ()))
     section, name = f"checks.{harmless(record.section)}", f"{shown.row} {shown.title}"
     case = _element("testcase", {}, classname=section, name=name, time=_seconds(record.took))
     outcome = _outcome(standing(record), shown)
@@ -71,10 +77,12 @@ def _outcome(how: Standing, shown: Panel) -> ElementTree.Element | None:
         Standing.WARNING: "failure",
         Standing.UNKNOWN: "error",
         Standing.SKIPPED: "skipped",
+        Standing.WAIVED: "skipped",
     }.get(how)
     if tag is None:
         return None
-    element = _element(tag, {}, message=shown.summary)
+    message = " ".join(shown.waivers) if how is Standing.WAIVED else shown.summary
+    element = _element(tag, {}, message=message)
     if tag != "skipped":
         element.set("type", how.name)
         element.text = _safe("\n".join((*shown.story.why, *shown.story.next)))
@@ -85,6 +93,7 @@ def _details(shown: Panel, language: Language) -> list[str]:
     """The row in a few lines of plain text."""
     lines = [f"{shown.found.word} → {shown.mark.word}" if shown.found != shown.mark else shown.mark.word, shown.summary]
     lines += [f"{m.object}: {m.value} ({m.limits})" for m in shown.measures]
+    lines += [*shown.waivers, *shown.files]
     for finding in (*shown.findings, *shown.ruled_out):
         lines.append(f"{finding.word}: {finding.cause} {finding.summary}".rstrip())
         lines += [f"  {evidence.statement}" for evidence in finding.evidence]
@@ -100,7 +109,7 @@ def _totals(records: list[Record]) -> dict[str, int]:
         "tests": len(found),
         "failures": found.count(Standing.CRITICAL) + found.count(Standing.WARNING),
         "errors": found.count(Standing.UNKNOWN),
-        "skipped": found.count(Standing.SKIPPED),
+        "skipped": found.count(Standing.SKIPPED) + found.count(Standing.WAIVED),
     }
 
 

@@ -11,6 +11,7 @@ import gettext
 import re
 import zoneinfo
 from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import date as Date
 from pathlib import Path
 
 import msgspec
@@ -95,6 +96,10 @@ class Language(msgspec.Struct, frozen=True):
         """``24 nov 2026``."""
         local = self.local(at)
         return self._whole(f"{local.day} {_MONTHS[self.code][local.month - 1]} {local.year}")
+
+    def day(self, day: Date) -> str:
+        """A day that has no time: ``24 nov 2026``."""
+        return self._whole(f"{day.day} {_MONTHS[self.code][day.month - 1]} {day.year}")
 
     def clock(self, at: datetime) -> str:
         """``08:31:05``; the offset stands beside it or over the column."""

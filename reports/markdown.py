@@ -131,8 +131,12 @@ class _Page:
         yield f"\n## {panel.mark.shape} {escaped(panel.row)} — {escaped(panel.title)}\n"
         since = " · ".join(filter(None, (panel.story.for_how_long, panel.story.since, panel.story.how_bad)))
         yield f"{_mark(panel.mark)}: {escaped(panel.summary)}  \n{escaped(since)}"
+        for words in panel.waivers:
+            yield f"\n**{self.word('Waiver')}:** {escaped(words)}"
         if panel.measures:
             yield from self.measures(panel)
+        for words in panel.files:
+            yield f"\n**{self.word('Findings')}:** {escaped(words)}"
         yield from self.causes(panel)
         yield from self.plan(panel)
         yield from self.actions(panel)

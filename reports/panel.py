@@ -14,6 +14,7 @@ import msgspec
 
 from reports.clean import label, shortened
 from reports.figures import bar, spark
+from reports.findings import FoundFile
 from reports.language import Language
 from reports.shown import ActionView, EvidenceView, FindingView, Mark, MeasureView, Panel, StepView, TrendView
 from reports.story import Change, tell, worst_measure
@@ -30,7 +31,7 @@ from reports.words import (
     section,
     standing,
 )
-from runbook.model import Action, Evidence, Finding, Measure, Proof, Record, Step, Verdict
+from runbook.model import Action, Evidence, Finding, Measure, Proof, Record, Step, Verdict, Waived
 from runbook.redact import masked
 from runbook.text import Quantity, Text
 
@@ -63,16 +64,27 @@ def mark(of: Standing, language: Language) -> Mark:
     return Mark(of.value, SHAPES[of], language.say(STANDINGS[of]))
 
 
-def panel(record: Record, until: datetime, language: Language, detail: Detail = IN_FULL, *, place: int = 0) -> Panel:
-    """One record as a panel, told at a moment. ``place`` makes an anchor for an id that cannot be one."""
-    return _Drawing(language, detail).panel(record, until, place)
+def panel(
+    record: Record,
+    until: datetime,
+    language: Language,
+    detail: Detail = IN_FULL,
+    *,
+    place: int = 0,
+    files: Sequence[FoundFile] = (),
+) -> Panel:
+    """One record as a panel, told at a moment; ``files`` are what it found as CSV.
+
+    ``place`` makes an anchor for an id that cannot be one.
+    """
+    return _Drawing(language, detail).panel(record, until, place, files)
 
 
 class _Drawing:
     def __init__(self, language: Language, detail: Detail) -> None:
         self.language, self.detail = language, detail
 
-    def panel(self, record: Record, until: datetime, place: int) -> Panel:
+    def panel(self, record: Record, until: datetime, place: int, files: Sequence[FoundFile]) -> Panel:
         verdict, proof, plan, decision = record.verdict, record.verification, record.plan, record.decision
         steps, actions, most = plan.steps if plan else (), record.actions, self.detail.steps
         open_, ruled_out, more = self.findings(record.findings)
@@ -105,7 +117,39 @@ class _Drawing:
             proof_summary=self.say(proof.verdict.summary) if proof else "",
             took=self.language.duration(record.took),
             brief=self.detail.brief,
+            waivers=tuple(map(self.waiver, record.waivers)),
+            files=tuple(map(self.file, files)),
         )
+
+    def waiver(self, waiver: Waived) -> str:
+        """Who accepted what, until when and why; and what speaks against it."""
+        given: dict[str, object] = {
+            "start": self.language.day(waiver.start),
+            "expires": self.language.day(waiver.expires),
+            "owner": label(waiver.owner, NAME),
+            "approver": label(waiver.approver, NAME),
+            "reason": shortened(waiver.reason, self.detail.paragraph),
+            "seen": self.seen(waiver),
+        }
+        if waiver.holds:
+            template = (
+                "{start} to {expires}: {owner} answers for it, {approver} approved it ({reason}); seen then: {seen}"
+            )
+            return self.language.word(template, **given)
+        template = "Does not apply: {against} — {start} to {expires}, {owner}, {approver} ({reason}); seen then: {seen}"
+        return self.language.word(template, against=self.say(waiver.against), **given)
+
+    def seen(self, waiver: Waived) -> str:
+        """What was breached when it was waived."""
+        state = self.language.say(STANDINGS[of_state(waiver.state)])
+        objects = [f"{label(name, NAME)} {label(value, NAME)}" for name, value in waiver.seen.items()]
+        return f"{state}{': ' if objects else ''}{', '.join(objects[:8])}{' …' if len(objects) > 8 else ''}"
+
+    def file(self, file: FoundFile) -> str:
+        """One CSV with its hash, and how much of what was found it holds."""
+        rows = Quantity(file.count, "row")
+        given = {"file": file.name, "some": file.rows, "rows": rows, "hash": file.sha256}
+        return self.language.word("{file}: {some} of {rows}, SHA-256 {hash}", **given)
 
     def say(self, words: Text | None) -> str:
         return shortened(self.language.say(words), self.detail.paragraph)

@@ -21,6 +21,7 @@ COLOURS = {
     Standing.CRITICAL: "bold red",
     Standing.WARNING: "bold yellow",
     Standing.UNKNOWN: "bold magenta",
+    Standing.WAIVED: "bold blue",
     Standing.FIXED: "bold cyan",
     Standing.OK: "green",
     Standing.SKIPPED: "dim",
@@ -65,6 +66,7 @@ class Picture:
         if not quiet:
             self._in_order(report.healthy)
             self._skipped(report.skipped)
+            self._waivers(report)
         if report.plan:
             self._plan_file(report.plan)
         self._files(files)
@@ -103,6 +105,8 @@ class Picture:
             helped = f"{story.helped} ({self.word('after {span}', span=panel.proof_after)}). {panel.proof_summary}"
             yield self.word("Did it help?"), helped, "bold"
         yield from self._labelled(self.word("What is next"), story.next, "bold")
+        yield from self._labelled(self.word("Waiver"), panel.waivers)
+        yield from self._labelled(self.word("Findings"), panel.files)
 
     def _values(self, panel: Panel) -> Iterator[Fact]:
         change, worst = panel.story.change, panel.worst
@@ -172,6 +176,12 @@ class Picture:
         for command in plan.commands:
             # Unwrapped, so that it can be copied whole.
             self.console.print(_text(f"  {command}", "bold"), soft_wrap=True)
+
+    def _waivers(self, report: Report) -> None:
+        """Those of rows that are not broken: the others stand beside their row."""
+        for panel in (*report.healthy, *report.skipped):
+            for words in panel.waivers:
+                self._line((f"◇ {self.word('Waiver')}: {panel.row}  {words}", "dim"))
 
     def _files(self, files: Mapping[str, Path]) -> None:
         if not files:

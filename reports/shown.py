@@ -110,6 +110,8 @@ class Panel(msgspec.Struct, frozen=True):
     proof_summary: str
     took: str
     brief: bool
+    waivers: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     @property
     def worst(self) -> MeasureView | None:

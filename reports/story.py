@@ -76,11 +76,13 @@ def headline(records: Iterable[Record], language: Language) -> Iterator[str]:
         yield plural("{count} warning open", "{count} warnings open", counts[Standing.WARNING])
     if counts[Standing.UNKNOWN]:
         yield plural("{count} check not made", "{count} checks not made", counts[Standing.UNKNOWN])
+    if counts[Standing.WAIVED]:
+        yield plural("{count} breach waived", "{count} breaches waived", counts[Standing.WAIVED])
     if fixed := counts[Standing.FIXED] - done:
         yield plural("{count} failure fixed and proven", "{count} failures fixed and proven", fixed)
     if done:
         yield plural("{count} procedure done and proven", "{count} procedures done and proven", done)
-    if not any(is_open(s) or s is Standing.FIXED for s in counts):
+    if not any(is_open(s) or s in (Standing.FIXED, Standing.WAIVED) for s in counts):
         yield _all_well(counts, total, language)
 
 
@@ -193,6 +195,9 @@ class _Teller:
         if standing(self.record) is Standing.FIXED:
             yield from self._advice()
             return
+        for waiver in self.record.waivers if standing(self.record) is Standing.WAIVED else ():
+            words = "{owner} mends it by {day}"
+            yield self.language.word(words, owner=waiver.owner, day=self.language.day(waiver.expires))
         yield from self._failed_steps()
         yield from self._open_plan(self.record.plan)
         yield from self._advice()

@@ -13,7 +13,8 @@ from itertools import groupby
 
 import msgspec
 
-from reports.clean import label, shortened
+from reports import findings
+from reports.clean import file_stem, label, shortened
 from reports.language import Language
 from reports.panel import IN_BRIEF, IN_FULL, LINE, NAME, Detail, mark, panel
 from reports.shown import Mark, Panel
@@ -67,7 +68,7 @@ class ReadingView(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The whole of it. ``troubled`` holds what is open or was fixed, worst first."""
+    """The whole of it. ``troubled`` holds what is open, waived or was fixed, worst first."""
 
     code: str
     site: str
@@ -112,6 +113,7 @@ class _View:
     def __init__(self, run: Run, language: Language, full: int, rest: Detail) -> None:
         self.run, self.language, self.full, self.rest = run, language, full, rest
         self.records = sorted(run.records, key=rank)
+        self.found = findings.files(run, file_stem(run.id))
 
     def report(self) -> Report:
         run, language = self.run, self.language
@@ -168,7 +170,14 @@ class _View:
 
     def panels(self, *standings: Standing) -> tuple[Panel, ...]:
         return tuple(
-            panel(r, self.run.ended_at, self.language, IN_FULL if n < self.full else self.rest, place=n)
+            panel(
+                r,
+                self.run.ended_at,
+                self.language,
+                IN_FULL if n < self.full else self.rest,
+                place=n,
+                files=self.found.get(r.row, ()),
+            )
             for n, r in enumerate(self.records)
             if standing(r) in standings
         )
@@ -211,8 +220,16 @@ class _View:
         yield word("Checked from"), self.name(environment.host) or "—"
         yield word("Mode"), self.mode()
         yield word("Policy"), self.policy()
+        yield from self.waivers()
         yield word("Run"), self.name(run.id)
         yield word("Schema of the JSON"), str(run.schema)
+
+    def waivers(self) -> Iterator[tuple[str, str]]:
+        """Every waiver of the rows that ran, needed or not."""
+        for record in self.records:
+            shown = panel(record, self.run.ended_at, self.language, self.rest)
+            for words in shown.waivers:
+                yield self.language.word("Waiver of {row}", row=self.name(record.row)), words
 
     def policy(self) -> str:
         """Which guards decided, or that none had to."""
@@ -234,7 +251,7 @@ _MARKS = {
     "failed": "critical",
     "refused": "critical",
 }
-_TROUBLED = (Standing.CRITICAL, Standing.WARNING, Standing.UNKNOWN, Standing.FIXED)
+_TROUBLED = (Standing.CRITICAL, Standing.WARNING, Standing.UNKNOWN, Standing.WAIVED, Standing.FIXED)
 
 
 def _worst_reading(reading: Reading) -> tuple[bool, float]:

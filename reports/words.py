@@ -1,14 +1,15 @@
 """The words for the model's states and choices, and the mark each state is shown with.
 
-A state is told by word and by shape, never by colour alone. Besides the model's five there is one of the reports':
-*fixed*, a row that was broken and whose check passed again after the remedy.
+A state is told by word and by shape, never by colour alone. Besides the model's five there are two of the reports':
+*fixed*, a row that was broken and whose check passed again after the remedy, and *waived*, one that is broken and that
+somebody answers for until a day.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from runbook.model import Choice, Effect, Outcome, Proof, Proven, Record, Risk, Severity, State
+from runbook.model import Choice, Effect, Outcome, Proof, Proven, Record, Risk, Severity, State, is_waived
 from runbook.text import Text, text
 
 
@@ -18,6 +19,7 @@ class Standing(StrEnum):
     CRITICAL = "critical"
     WARNING = "warning"
     UNKNOWN = "unknown"
+    WAIVED = "waived"
     FIXED = "fixed"
     OK = "ok"
     SKIPPED = "skipped"
@@ -28,6 +30,7 @@ SHAPES = {
     Standing.CRITICAL: "◆",
     Standing.WARNING: "▲",
     Standing.UNKNOWN: "?",
+    Standing.WAIVED: "◇",
     Standing.FIXED: "✔",
     Standing.OK: "✓",
     Standing.SKIPPED: "–",
@@ -36,6 +39,7 @@ STANDINGS = {
     Standing.CRITICAL: text("Critical"),
     Standing.WARNING: text("Warning"),
     Standing.UNKNOWN: text("Unknown"),
+    Standing.WAIVED: text("Waived"),
     Standing.FIXED: text("Fixed"),
     Standing.OK: text("In order"),
     Standing.SKIPPED: text("Skipped"),
@@ -80,6 +84,7 @@ SECTIONS = {
     "host_health": text("Health of the hosts"),
     "services": text("Services"),
     "security": text("Security"),
+    "sql": text("Validation scripts"),
 }
 
 _OF_STATE = {state: Standing[state.name] for state in State}
@@ -96,6 +101,11 @@ def standing(record: Record) -> Standing:
 
     A fix that is not proven leaves the row as it was found: "not proven" must not look better than "broken".
     """
+    found = _as_judged(record)
+    return Standing.WAIVED if is_open(found) and is_waived(record) else found
+
+
+def _as_judged(record: Record) -> Standing:
     proof = record.verification
     if proof is None or proof.proven is Proven.NOT_PROVEN:
         return _OF_STATE[record.verdict.state]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runbook import packs, sql_rows
-from runbook.model import Record, State, final
+from runbook.model import Record, State, final, is_waived
 from runbook.rows import Row
 from runbook.site import Site
 
@@ -68,8 +68,11 @@ class RowItem(pytest.Function):
 
     def runtest(self) -> None:
         """Report the row's record, which the engine has made already."""
-        verdict = final(self.config.stash[RECORDS][self.row.id])
+        record = self.config.stash[RECORDS][self.row.id]
+        verdict = final(record)
         self.user_properties.append(("state", verdict.state.value))
+        if is_waived(record):
+            pytest.xfail(f"{verdict.state}, waived: {verdict.summary}")
         if verdict.state is State.SKIPPED:
             pytest.skip(str(verdict.summary))
         if verdict.state is not State.OK:
