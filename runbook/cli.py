@@ -58,6 +58,7 @@ _COMMANDS = {
     "report": ("runbook.commands.report", _("Write a stored run's report again, in another language or format")),
     "slow-queries": ("runbook.commands.slow_queries", _("Tell from a server's log which statements cost most")),
     "lint": ("runbook.commands.lint", _("Prove the site file, packs, scripts and waivers without asking any target")),
+    "waive": ("runbook.commands.waive", _("Print the waiver of a breach as the last run saw it")),
     "history": ("runbook.commands.history", _("List earlier runs")),
     "audit": ("runbook.commands.audit", _("Prove that the journal of actions is complete")),
     "doctor": ("runbook.commands.doctor", _("Test every target with each identity and say what is missing")),

@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from runbook import linting, packs, rows, site_file
+from runbook.decoding import nearest_to
 from runbook.errors import RunbookError, SettingsError
 from runbook.rows import Row
 from runbook.settings import EnvironmentSettings
 from runbook.site import open_site
+from runbook.sql_rows import script_of
+from runbook.text import text
 
 #: What importing a file of rows may raise.
 _OF_AN_IMPORT = (
@@ -77,6 +80,15 @@ def prove_overrides(environment: EnvironmentSettings) -> None:
     for remark in linting.remarks(rows.declared(), environment, today=today, lost=bool(lost_files(environment))):
         if remark.refuses:
             raise SettingsError(remark.said, key=remark.key, nearest=remark.nearest)
+
+
+def prove_params(given: Iterable[str], chosen: Iterable[Row]) -> None:
+    """Refuse a parameter that no chosen row has: a misspelt date would never count."""
+    known = {name for row in chosen if (script := script_of(row)) for name in script.variables()}
+    for name in given:
+        if name not in known:
+            words = text("no script has a variable {name}", name=name)
+            raise SettingsError(words, key=f"--param {name}", nearest=nearest_to(name, known))
 
 
 def _reason_against(load: Callable[[], types.ModuleType]) -> str | None:

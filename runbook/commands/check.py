@@ -118,6 +118,7 @@ def check(
     )
     chosen = catalogue.chosen_rows(rows, site.settings)
     catalogue.prove_overrides(site.settings)
+    catalogue.prove_params(dict(params), chosen)
     language = reports.speaking(site.environment)
     with reports.board(language, sys.stderr if as_json else sys.stdout, quiet=quiet or as_json) as board:
         watch = Watching(site, board, chosen)

@@ -30,7 +30,7 @@ def report(
     run: str, settings: Path | None, env: str | None, formats: tuple[str, ...], output: Path | None, lang: str | None
 ) -> None:
     """Read the canonical JSON and render it."""
-    folder = Path(run) if Path(run).is_dir() else _folder_of(run, settings, env)
+    folder = Path(run) if Path(run).is_dir() else folder_of(run, settings, env)
     reports = importlib.import_module("reports")
     stored = reports.read(folder)
     written = reports.write(stored, output or folder, formats or FORMATS, reports.speaking(stored.environment, lang))
@@ -38,7 +38,8 @@ def report(
         click.echo(path)
 
 
-def _folder_of(run: str, settings: Path | None, env: str | None) -> Path:
+def folder_of(run: str, settings: Path | None, env: str | None) -> Path:
+    """Where a run of the history has its reports; ``last`` is the newest. Raises SettingsError for an unknown one."""
     known = open_site(site_file.load(settings), env).history.runs(1000)
     for id, _started_at, _state, folder in known:
         if folder and run in (id, "last"):
