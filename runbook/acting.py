@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
+from runbook import milestones
 from runbook.errors import ActionError, LockError, RunbookError
 from runbook.journal import Entry, Journal
 from runbook.judging import Targets, broken
 from runbook.locks import Hold
-from runbook.milestones import reached
 from runbook.model import Action, Outcome, Plan, Proven, Severity, State, Step, Verdict, Verification
 from runbook.redact import masked, masked_words
 from runbook.text import Quantity, Text, text
@@ -56,7 +56,7 @@ def perform(
         intent = journal.write("intent", run=run, row=row, body=_plain(step) | told)
         _still_ours(hold, journal, intent)
         action, interrupted = _done(step, targets[step.target])
-        reached("step done")
+        milestones.reached("step done")
         journal.write("result", run=run, row=row, body=_plain(action) | {"intent": intent.number})
         outcome = action.outcome
         yield action
@@ -113,7 +113,7 @@ def _still_ours(hold: Hold, journal: Journal, intent: Entry) -> None:
     except LockError:
         journal.write("result", run=intent.run, row=intent.row, body={"intent": intent.number, "outcome": "not run"})
         raise
-    reached("lock proven")
+    milestones.reached("lock proven")
 
 
 def _done(step: Step, target: Any) -> tuple[Action, bool]:

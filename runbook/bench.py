@@ -7,12 +7,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from runbook import milestones
 from runbook.copies import journal_file, open_journal
 from runbook.errors import JournalError
 from runbook.journal import Journal, verify
 from runbook.killed import Begun, Killed, killed, settling_until
 from runbook.locks import Hold, acting_alone
-from runbook.milestones import reached
 from runbook.model import Choice, Decision
 from runbook.settling import settle
 from runbook.site import Site
@@ -59,14 +59,14 @@ def at_the_bench(site: Site, run: str) -> Iterator[Bench]:
     """Act alone, with the journal open and what earlier runs left looked at. Raises LockError, JournalError."""
     name = site.environment.name
     with acting_alone(site.settings, name, site.state_folder, run) as hold:
-        reached("locked")
+        milestones.reached("locked")
         journal = open_journal(site.settings, name, site.state_folder)
         bench = Bench(site, run, journal, hold, settle(journal, site, run))
         try:
             yield bench
         finally:
             bench.end()
-    reached("unlocked")
+    milestones.reached("unlocked")
 
 
 def is_left_open(site: Site) -> bool:

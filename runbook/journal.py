@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from runbook import milestones
 from runbook.errors import JournalError
-from runbook.milestones import reached
 from runbook.redact import masked
 from runbook.text import text
 
@@ -95,7 +95,7 @@ class Journal:
         entry = _sealed(bare)
         self._append(msgspec.json.encode(entry) + b"\n")
         self.entries.append(entry)
-        reached(f"{kind} written")
+        milestones.reached(f"{kind} written")
         return entry
 
     def _append(self, line: bytes) -> None:
@@ -126,7 +126,7 @@ class Journal:
         while self._late and self._copy is not None:
             entry = self._late[0]
             self._copy.keep(entry.number, entry.hash, msgspec.json.encode(entry))
-            reached(f"{entry.kind} copied")
+            milestones.reached(f"{entry.kind} copied")
             self._late.pop(0)
 
 

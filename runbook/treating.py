@@ -11,12 +11,11 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from runbook import acting, policy
+from runbook import acting, milestones, policy
 from runbook.bench import Bench, at_the_bench, is_left_open
 from runbook.errors import HistoryError, JournalError, LockError, RunbookError
 from runbook.history import Attempt
 from runbook.job import Job, Listener
-from runbook.milestones import reached
 from runbook.model import Choice, Decision, Effect, Outcome, Plan, Proven, Step, Verdict
 from runbook.recurrence import escalated
 from runbook.redact import masked_words
@@ -66,7 +65,7 @@ class Treating:
         except HistoryError as error:
             _leave([job], error)
             return False
-        reached("attempt noted")
+        milestones.reached("attempt noted")
         self._perform(job, plan, bench)
         if any(action.outcome is not Outcome.NOT_RUN for action in job.actions):
             self._prove_and_write(job, plan, bench)
@@ -83,11 +82,11 @@ class Treating:
     def _prove_and_write(self, job: Job, plan: Plan, bench: Bench) -> None:
         """Judge again, and remember what came of it: in the journal, and for those who count how often it was tried."""
         self._prove(job, plan.settles)
-        reached("verified")
+        milestones.reached("verified")
         proven = job.verification.proven if job.verification else Proven.NOT_PROVEN
         with suppress(HistoryError):  # the attempt itself is noted; its outcome then counts as unknown
             self._site.history.note_outcome(job.row.id, self._run, proven)
-        reached("outcome noted")
+        milestones.reached("outcome noted")
         bench.journal.write("proof", run=self._run, row=job.row.id, body={"proven": proven.value})
 
     def _stop_unless_well(self, job: Job, plan: Plan, bench: Bench) -> None:
