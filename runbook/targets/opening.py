@@ -35,6 +35,7 @@ def open_target(name: str, site: Site) -> Any:
         return made(name, site)
     more: dict[str, dict[str, Any]] = {
         "database": {"timezone": site.environment.timezone},
+        "broker": {"state": site.state_folder},
         "logs": {"hosts": site.settings.hosts},
         "storage": {"archive": site.settings.archive},
         "workers": {"hosts": site.settings.hosts},
