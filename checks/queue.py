@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from checks import _asked, _capacity, _dead_letters, _growth, _past, _refusals, _replicas, _restoring
+from checks import _asked, _capacity, _dead_letters, _growth, _past, _refusals, _replaying, _replicas, _restoring
 from runbook.limits import Limits, Threshold
 from runbook.model import Finding, Risk, Step
 from runbook.rows import Findings, diagnoses, remedies, row
@@ -108,7 +108,8 @@ def restore_consumers(findings: Findings, workers: Workers) -> Iterator[Step]:
     source="Guía de Operaciones §3 (revisar los logs en busca de errores); práctica de RabbitMQ: dead letter exchange",
     es="Ningún mensaje queda en la cola de mensajes muertos",
     threshold=Threshold(warning=0, critical=100, unit="messages"),
-    settings={"window": timedelta(days=1)},
+    # Put back only when none has come for so long, and the workers' own queue is next to empty.
+    settings={"window": timedelta(days=1), "quiet": timedelta(minutes=15), "least_waiting": 100},
     person=_dead_letters.FOR_A_PERSON,
 )
 def check_no_dead_letters(broker: Broker, history: History, limits: Limits) -> None:
@@ -124,3 +125,17 @@ def check_no_dead_letters(broker: Broker, history: History, limits: Limits) -> N
 def messages_are_poisoned(workers: Workers, broker: Broker, logs: Logs) -> Finding:
     """Malformed messages arrive that no worker can process."""
     return _dead_letters.poisoned(logs.errors(workers.processing), broker.dead_letters())
+
+
+@diagnoses(check_no_dead_letters, es="La causa del rechazo ya no existe: los mensajes pueden volver a su cola")
+def cause_is_gone(workers: Workers, broker: Broker, logs: Logs, history: History, limits: Limits) -> Finding:
+    """What rejected them is mended: the messages may go back to their queue."""
+    dead = [(queue, _asked.earlier(history, "QUEUE-02", queue.name, limits)) for queue in broker.dead_letters()]
+    work, errors = _asked.queue_of(workers, broker), logs.errors(workers.processing)
+    return _replaying.gone(dead, work, _asked.processing(workers), errors, limits)
+
+
+@remedies(check_no_dead_letters, risk=Risk.HIGH, settles=timedelta(minutes=2))
+def put_dead_letters_back(findings: Findings, broker: Broker) -> Iterator[Step]:
+    """Put the dead letters back where they were rejected, a few first; nothing while the cause is not gone."""
+    return _replaying.steps(findings, broker.replaying, len(broker.dead_letter_names))

@@ -45,7 +45,9 @@ log.console.level = info
 log.file = false
 """
 _TAGS = {"muses_app": [], "muses_reader": ["monitoring"], "muses_operator": ["monitoring", "policymaker"]}
-_NOTHING, _EVERYTHING, _OURS = "^$", ".*", r"^muses\..*"
+_NOTHING, _EVERYTHING = "^$", ".*"
+#: By the default exchange a message is put into a queue by its name: that is how dead letters go back.
+_OURS = r"^(muses\..*|amq\.default)$"
 # Reading the management API and declaring passively need no right on any queue.
 _RIGHTS = {"muses_app": _EVERYTHING, "muses_reader": _NOTHING, "muses_operator": _OURS}
 _ABSENT = (

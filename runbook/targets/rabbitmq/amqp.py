@@ -45,7 +45,7 @@ def depths(
     target: str, settings: BrokerSettings, login: Login, queues: tuple[str, ...]
 ) -> dict[str, tuple[Depth, Depth]]:
     """Two samples of each queue, :data:`PAUSE` apart. Raises ProbeError(ABSENT) naming a queue that is not there."""
-    with _channel(target, settings, login) as channel:
+    with channel_of(target, settings, login) as channel:
         first = {queue: _depth(target, settings, channel, queue) for queue in queues}
         channel.connection.sleep(PAUSE)
         return {queue: (first[queue], _depth(target, settings, channel, queue)) for queue in queues}
@@ -53,7 +53,7 @@ def depths(
 
 def log_in(target: str, settings: BrokerSettings, login: Login) -> None:
     """Open a connection and a channel, and close them. Raises ProbeError where that fails."""
-    with _channel(target, settings, login):
+    with channel_of(target, settings, login):
         pass
 
 
@@ -71,14 +71,15 @@ def _depth(target: str, settings: BrokerSettings, channel: BlockingChannel, queu
 
 
 @contextmanager
-def _channel(target: str, settings: BrokerSettings, login: Login) -> Iterator[BlockingChannel]:
+def channel_of(target: str, settings: BrokerSettings, login: Login, *, heartbeat: int = 1) -> Iterator[BlockingChannel]:
+    """A channel of its own connection, both closed at the end. What fails, within the block too, is a ProbeError."""
     from pika import BlockingConnection
     from pika.adapters.utils.connection_workflow import AMQPConnectorException
     from pika.exceptions import AMQPError
 
     failures = (AMQPError, AMQPConnectorException, OSError)
     try:
-        connection = BlockingConnection(_parameters(target, settings, login))
+        connection = BlockingConnection(_parameters(target, settings, login, heartbeat))
         try:
             yield connection.channel()
         finally:
@@ -88,7 +89,7 @@ def _channel(target: str, settings: BrokerSettings, login: Login) -> Iterator[Bl
         raise _failed(target, settings, login, error) from error
 
 
-def _parameters(target: str, settings: BrokerSettings, login: Login) -> ConnectionParameters:
+def _parameters(target: str, settings: BrokerSettings, login: Login, heartbeat: int) -> ConnectionParameters:
     from pika import ConnectionParameters, PlainCredentials, SSLOptions
 
     context = tls_context(settings.cafile) if settings.tls else None
@@ -102,7 +103,7 @@ def _parameters(target: str, settings: BrokerSettings, login: Login) -> Connecti
         socket_timeout=PATIENCE,
         stack_timeout=PATIENCE,
         blocked_connection_timeout=PATIENCE,
-        heartbeat=1,  # so that a server that falls silent after the handshake is given up, six seconds later
+        heartbeat=heartbeat,  # one that falls silent after the handshake is given up after two of these, and four
         client_properties={"connection_name": "muses-runbook"},
     )
 

@@ -1,14 +1,18 @@
-"""RabbitMQ: how deep the queues are, how fast they grow, and who consumes from them. Reads only."""
+"""RabbitMQ: its nodes, how deep the queues are and how fast they grow, who consumes; and putting dead letters back."""
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
+from runbook.model import Effect
 from runbook.probes import probe
 from runbook.settings import BrokerSettings
-from runbook.targets.base import Target
+from runbook.settings.broker import DeclaredPolicy, ReplaySettings
+from runbook.targets.base import Target, operation
 from runbook.targets.rabbitmq import amqp
 from runbook.targets.rabbitmq.api import PATIENCE, ManagementApi
 from runbook.targets.rabbitmq.cluster import Certificate, Cluster, read_certificates, read_cluster
@@ -23,6 +27,8 @@ __all__ = ["Broker", "ClientConnection", "Consumer", "Queue"]
 
 #: The time over which growth is fitted unless the row says otherwise.
 WINDOW = timedelta(seconds=60)
+#: How long putting messages back may take; it can be left behind, and ends between two of them.
+LONG = timedelta(hours=1)
 
 
 class Broker(Target):
@@ -34,9 +40,38 @@ class Broker(Target):
 
     kind: ClassVar[str] = "broker"
 
-    def __init__(self, name: str, settings: BrokerSettings | None, *, environment: str) -> None:
+    def __init__(
+        self, name: str, settings: BrokerSettings | None, *, environment: str, state: Path | None = None
+    ) -> None:
+        """``state`` is the folder in which putting messages back keeps its ledgers; without one it refuses."""
         super().__init__(name)
         self._given, self._setting = settings, f"environments.{environment}.broker"
+        self._state, self._stop = state, threading.Event()
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The queues that the site names."""
+        return self._settings.queues
+
+    @property
+    def dead_letter_names(self) -> tuple[str, ...]:
+        """The dead-letter queues that the site names; empty where it names none."""
+        return self._settings.dead_letter_queues
+
+    @property
+    def virtual_host(self) -> str:
+        """The virtual host that all of it is in."""
+        return self._settings.vhost
+
+    @property
+    def replaying(self) -> ReplaySettings:
+        """How dead letters are put back here."""
+        return self._settings.replay
+
+    @property
+    def declared_policies(self) -> dict[str, DeclaredPolicy]:
+        """The policies as the site wants them, by name."""
+        return self._settings.policies
 
     @probe(needs="RabbitMQ user tag monitoring")
     def queues(self, watched: bool = True, window: timedelta = WINDOW) -> tuple[Queue, ...]:
@@ -114,6 +149,20 @@ class Broker(Target):
     def rights(self) -> tuple[Right, ...]:
         """What the reader and the operator may do, and the command that mends what they may not. Reads only."""
         return rights_of(self.name, self._settings)
+
+    @operation(Effect.CHANGE, deadline=LONG)
+    def replay(self, *, queue: str, most: int, fingerprint: dict[str, Any]) -> dict[str, Any]:
+        """Put at most ``most`` dead letters of a queue back where they were rejected; nothing takes that back.
+
+        ``fingerprint`` is ``{"messages": …}``, how many it held. A few go first; it stops when one comes back.
+        """
+        from runbook.targets.rabbitmq.replaying import replay
+
+        return replay(self.name, self._settings, self._state, queue, most, fingerprint, self._stop.is_set)
+
+    def interrupt(self) -> None:
+        """End a replay after the message it is at."""
+        self._stop.set()
 
     @property
     def _settings(self) -> BrokerSettings:
