@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,8 @@ def save(plan: PlanFile, file: Path) -> None:
         why = error.strerror or error
         raise PlanError(text("{file} cannot be written: {error}", file=file, error=why)) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _bytes_of(file: Path) -> bytes:
