@@ -11,8 +11,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from lab.errors import LabError
-
 _COMMAND = (sys.executable, "-m", "runbook", "check", "--json", "--format", "json")
 _POLL = 0.2  # seconds between two looks at whether to stop
 #: Longer than any run may take: the settling times of all rows, one after the other.
@@ -23,8 +21,12 @@ class Stopped(Exception):
     """Somebody asked the drills to stop."""
 
 
+class Mute(Exception):
+    """``check`` gave no run: what it said instead. That is the runbook's failure, not the lab's."""
+
+
 def check(site: Path, *arguments: str, stop: threading.Event) -> dict[str, Any]:
-    """One run, as its JSON. Raises Stopped once asked to (the run has ended then), LabError where it says nothing."""
+    """One run, as its JSON. Raises Stopped once asked to (the run has ended then), Mute where it gives none."""
     with tempfile.TemporaryDirectory() as reports, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as wrong:
         command = (*_COMMAND, "--settings", str(site), "--output", reports, *arguments)
         with subprocess.Popen(command, stdout=said, stderr=wrong, stdin=subprocess.DEVNULL, process_group=0) as run:
@@ -34,7 +36,7 @@ def check(site: Path, *arguments: str, stop: threading.Event) -> dict[str, Any]:
         try:
             found: dict[str, Any] = json.loads(said.read())
         except ValueError:
-            raise LabError(f"«check» no dijo nada: {wrong.read().decode(errors='replace').strip()}") from None
+            raise Mute(wrong.read().decode(errors="replace").strip()) from None
         return found
 
 
@@ -55,4 +57,4 @@ def _await(run: subprocess.Popen[bytes], stop: threading.Event) -> None:
         run.kill()
     if stop.is_set():
         raise Stopped
-    raise LabError(f"«check» no terminó en {_PATIENCE:g} s")
+    raise Mute(f"«check» no terminó en {_PATIENCE:g} s")

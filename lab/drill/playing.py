@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.drill import health, site
-from lab.drill.checking import check
+from lab.drill.checking import Mute, check
 from lab.drill.drawing import Drawn
 from lab.drill.results import Result
 from lab.drill.scoring import Run, Score, can_be_proven, score
@@ -57,7 +57,7 @@ class _Drill:
         self.runs: list[Run] = []
         self.score: Score | None = None
         self.fixed: Fixed = {}
-        self.fault = ""
+        self.fault = self.mute = ""
         self.seconds: dict[str, float] = {}
         self._since = time.monotonic()
 
@@ -78,7 +78,7 @@ class _Drill:
 
     def result(self) -> Result:
         """What came of it; no score where the lab had a fault."""
-        told = {"runs": len(self.runs), "seconds": self.seconds, "fault": self.fault}
+        told = {"runs": len(self.runs), "seconds": self.seconds, "fault": self.fault, "mute": self.mute}
         return Result.of(self.drawn, None if self.fault else self.score, self.fixed, **told)
 
     def _prepare(self) -> None:
@@ -90,13 +90,19 @@ class _Drill:
         """Check and fix until everything was named, and fixed where it may be; or patience is over."""
         began, deadline = datetime.now(UTC), time.monotonic() + PATIENCE
         policy: dict[str, Any] = tomllib.loads(file.read_text())["environments"]["lab"]["policy"]
-        while True:
-            self.runs.append(check(file, "--fix", stop=self.stop))
+        while not self.mute:
+            self._run(file)
             self.score = score(self.broken, self.runs, began, policy)
             self.fixed = self._fixed(self.score)
             settled = None not in (*self.score.named.values(), *self.fixed.values())
             if settled or time.monotonic() > deadline:
                 return
+
+    def _run(self, file: Path) -> None:
+        try:
+            self.runs.append(check(file, "--fix", stop=self.stop))
+        except Mute as instead:
+            self.mute = str(instead)
 
     def _fixed(self, found: Score) -> Fixed:
         """What policy lets be fixed, proven by the row and by the lab itself."""

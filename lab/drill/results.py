@@ -18,7 +18,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     That is seconds until the proof, ``"cured"`` where the lab is well but something that nobody may fix hides it from
     the row, None where it is not fixed or not proven. ``fault`` says what the lab could not do; such a drill has no
-    score. ``seconds`` are those of each part.
+    score. ``mute`` is what ``check`` said instead of giving a run. ``seconds`` are those of each part.
     """
 
     series: str
@@ -31,6 +31,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     runs: int = 0
     seconds: dict[str, float] = {}
     fault: str = ""
+    mute: str = ""
 
     @classmethod
     def of(cls, drawn: Drawn, score: Score | None, fixed: dict[str, float | str | None], **more: object) -> Result:
@@ -50,7 +51,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         score = self.score
         if score is None or not self.named_right:
             return False
-        return not score.wrong and not score.outside and all(self.fixed.values())
+        return not (score.wrong or score.outside or self.mute) and all(self.fixed.values())
 
 
 def append(file: Path, result: Result) -> None:
@@ -65,21 +66,22 @@ def append(file: Path, result: Result) -> None:
 
 
 def read(file: Path) -> tuple[Result, ...]:
-    """All results of a file, in their order; none where there is no file. A line that was cut off does not count.
+    """The results of a file, the last of each drill; none where there is no file. A line that was cut off is none.
 
     Raises LabError for a line that is none of ours.
     """
     if not file.exists():
         return ()
-    found = []
+    found: dict[tuple[str, int], Result] = {}
     for number, line in enumerate(file.read_bytes().splitlines(), 1):
         try:
-            found.append(msgspec.json.decode(line, type=Result))
+            result = msgspec.json.decode(line, type=Result)
         except msgspec.ValidationError as error:
             raise LabError(f"{file}, línea {number}: no es un resultado de simulacro ({error})") from None
         except msgspec.DecodeError:  # the process was killed while it wrote
             continue
-    return tuple(found)
+        found[result.series, result.number] = result
+    return tuple(found.values())
 
 
 def numbers(results: Iterable[Result], series: str) -> frozenset[int]:

@@ -7,6 +7,7 @@ clock.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -100,10 +101,12 @@ def _wrong(broken: Sequence[Breakage], runs: Iterable[Run]) -> Iterator[str]:
 
 def _outside(runs: Sequence[Run], policy: dict[str, Any]) -> Iterator[str]:
     """Judged by the site file itself, not by what the runs say of it."""
+    attempts = Counter[str]()
     for run in runs:
         for record in run["records"]:
             done = [action for action in record["actions"] if action["outcome"] != "not run"]
-            if done and not _permitted(record, done, policy):
+            attempts[record["row"]] += bool(done)
+            if done and not (_permitted(record, done, policy) and attempts[record["row"]] <= policy["attempts"]):
                 yield f"{record['row']} {', '.join(action['step']['operation'] for action in done)}"
 
 

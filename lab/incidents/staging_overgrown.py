@@ -10,7 +10,7 @@ from lab.incidents.breakage import Breakage
 from lab.incidents.truth import NONE, Truth
 from lab.place import Place
 
-OVERDUE = 60_000
+OVERDUE = 12_000
 #: How old they are, days: the youngest and the oldest.
 _YOUNGEST, _OLDEST = 91, 150
 _OLD = "fecha_actualizacion < localtimestamp - interval '90 days'"
@@ -61,7 +61,7 @@ def _is_broken(place: Place) -> bool:
 
 BREAKAGE = Breakage(
     name="staging-overgrown",
-    breaks="Deja 60,000 registros procesados de más de 90 días en las tablas de intercambio.",
+    breaks="Deja 12,000 registros procesados de más de 90 días en las tablas de intercambio.",
     expect="STAGE-01 y ARCH-01 incumplidas: la purga semanal no se ha ejecutado; «--fix» archiva, relee y borra.",
     applied=_apply,
     healed=_heal,

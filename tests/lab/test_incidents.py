@@ -16,7 +16,7 @@ import pytest
 
 from lab import orphans, supervision
 from lab.errors import LabError
-from lab.incidents import BREAKAGES, backups, database, program, queue, replicas, together
+from lab.incidents import BREAKAGES, backups, database, program, queue, replicas, staging_overgrown, together
 from lab.incidents.breakage import Breakage, await_effect
 from lab.place import BACKUP_BUCKET, Place
 from lab.services import CONSOLIDATION, PROCESSING, dashboard, leak, manual_query
@@ -251,7 +251,7 @@ def test_staging_overgrown(lab_place: Place) -> None:
     SELECT count(*) FROM tbae001_inscripcion JOIN tbae009_respuesta USING (uuid)
     WHERE fecha_actualizacion < localtimestamp - interval '90 days'"""
     with broken(lab_place, "staging-overgrown"):
-        assert database.number(lab_place, overdue) == 60_000
+        assert database.number(lab_place, overdue) == staging_overgrown.OVERDUE
     assert database.number(lab_place, overdue) == 0
     orphaned = "SELECT count(*) FROM tbae009_respuesta WHERE fecha_respuesta < localtimestamp - interval '90 days'"
     assert database.number(lab_place, orphaned) == 0
