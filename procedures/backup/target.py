@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from runbook.targets.s3.objects import ObjectStore
 
 _OBJECTS = "s3:ListBucket and s3:GetObject on the backup bucket"
+_GUARDED = "s3:GetObject, s3:GetObjectVersion, s3:GetObjectRetention on the backup bucket"
 _GUARDS = "s3:GetBucketPolicy, s3:GetBucketVersioning, s3:GetEncryptionConfiguration on the backup bucket"
 _BACKUP = (
     "PostgreSQL role pg_monitor, role pg_read_all_data, SELECT on all large objects; "
@@ -95,7 +96,7 @@ class Backup(Target):
         """
         return looking.backups(self._reader, self._storage.backup_prefix)
 
-    @probe(needs=_OBJECTS)
+    @probe(needs=_GUARDED)
     def guarded(self, key: str, version: str | None) -> Guarded:
         """What the storage says of one object. Reads only."""
         return looking.guarded(self._reader, key, version)

@@ -32,6 +32,7 @@ MB = 10**6
 SYSTEM = "7400000000000000001"
 WORDS = text("as it is configured")
 KEPT, BROKEN, UNKNOWN = kept(WORDS), broken(WORDS), unknown(WORDS)
+DENIED = unknown(WORDS, denied=True)
 
 
 class Backup(Told):

@@ -27,6 +27,7 @@ from runbook.text import text
 from tests.checks import backing, fakes
 from tests.checks.backing import (
     BROKEN,
+    DENIED,
     DAY,
     HOUR,
     MB,
@@ -429,8 +430,12 @@ class TestProtected:
             ({"tls": False}, State.CRITICAL),
             ({"tls": False, "transport": BROKEN, "loopback": True}, State.OK),
             (dict.fromkeys(("private", "versioning", "default_encryption", "transport"), UNKNOWN), State.OK),
+            ({"versioning": DENIED}, State.UNKNOWN),
+            ({"default_encryption": DENIED}, State.UNKNOWN),
+            ({"transport": DENIED}, State.UNKNOWN),
         ],
-        ids=["all", "public", "no versions", "no default", "no policy", "http", "here", "a server that does not tell"],
+        ids=["all", "public", "no versions", "no default", "no policy", "http", "here", "a server that does not tell"]
+        + ["may not ask for versions", "may not ask for the default", "may not ask for the policy"],
     )
     def test_bucket(self, changes: dict[str, Any], state: State) -> None:
         assert self.verdict(guards=bucket(**changes)).state is state

@@ -154,7 +154,7 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
         with self._connections.reader(_LONG_SECONDS) as reader:
             return indexes.proposals(reader, statements)
 
-    @probe(needs=_TABLES)
+    @probe()
     def foreign_keys(self) -> tuple[ForeignKey, ...]:
         """The foreign keys of one column on the exchange and core tables, and the index of each if there is one."""
         with self._connections.reader() as reader:

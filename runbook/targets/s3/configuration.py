@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 from runbook.targets.s3.clients import PROBING, connected
 from runbook.targets.s3.objects import ObjectStore
@@ -25,6 +25,12 @@ _WITHOUT_TLS = tuple(
     {kind: {"aws:SecureTransport": no}} for kind in ("Bool", "BoolIfExists") for no in ("false", False, ["false"])
 )
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+class _Unsaid(NamedTuple):
+    """The server does not say: we may not ask, or it does not know the question."""
+
+    denied: bool
 
 
 def configuration(store: ObjectStore) -> dict[str, Any]:
@@ -58,8 +64,9 @@ def open_to_anyone(store: ObjectStore, key: str) -> bool | None:
 def only_by_tls(store: ObjectStore) -> Promise:
     """Whether the bucket's policy refuses everybody who comes without TLS."""
     answer = _asked(store, "get_bucket_policy")
-    if answer is None:
-        return unknown(text("the server does not say whether the bucket refuses who comes without TLS"))
+    if isinstance(answer, _Unsaid):
+        said = text("the server does not say whether the bucket refuses who comes without TLS")
+        return unknown(said, denied=answer.denied)
     if any(_refuses_plain(statement) for statement in _statements(answer)):
         return kept(text("the policy of the bucket refuses who comes without TLS"))
     return broken(text("the policy of the bucket does not refuse who comes without TLS (aws:SecureTransport)"))
@@ -85,8 +92,8 @@ def _refuses_plain(statement: dict[str, Any]) -> bool:
 
 def _versioning(store: ObjectStore) -> Promise:
     answer = _asked(store, "get_bucket_versioning")
-    if answer is None:
-        return unknown(text("the server does not say whether the bucket keeps versions"))
+    if isinstance(answer, _Unsaid):
+        return unknown(text("the server does not say whether the bucket keeps versions"), denied=answer.denied)
     if answer.get("Status") == "Enabled":
         return kept(text("versioning of the bucket is enabled"))
     return broken(text("versioning of the bucket is not enabled"))
@@ -94,8 +101,8 @@ def _versioning(store: ObjectStore) -> Promise:
 
 def _default_encryption(store: ObjectStore) -> Promise:
     answer = _asked(store, "get_bucket_encryption")
-    if answer is None:
-        return unknown(text("the server does not say whether the bucket encrypts by default"))
+    if isinstance(answer, _Unsaid):
+        return unknown(text("the server does not say whether the bucket encrypts by default"), denied=answer.denied)
     for rule in answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", ()):
         if algorithm := rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm"):
             return kept(text("the bucket encrypts by default with {algorithm}", algorithm=algorithm))
@@ -104,7 +111,8 @@ def _default_encryption(store: ObjectStore) -> Promise:
 
 def _private(store: ObjectStore) -> Promise:
     """Public by policy or by list of grants, unless the bucket's block undoes it."""
-    blocks = (_asked(store, "get_public_access_block") or {}).get("PublicAccessBlockConfiguration", {})
+    answer = _asked(store, "get_public_access_block")
+    blocks = {} if isinstance(answer, _Unsaid) else answer.get("PublicAccessBlockConfiguration", {})
     if all(blocks.get(name) for name in _BLOCKS):
         return kept(text("public access to the bucket is blocked"))
     by_policy = False if blocks.get("RestrictPublicBuckets") else _public_by_policy(store)
@@ -118,7 +126,7 @@ def _private(store: ObjectStore) -> Promise:
 
 def _public_by_policy(store: ObjectStore) -> bool | None:
     answer = _asked(store, "get_bucket_policy_status")
-    if answer is None:
+    if isinstance(answer, _Unsaid):
         return None
     public: bool | None = answer.get("PolicyStatus", {}).get("IsPublic") if answer else False
     return public
@@ -126,13 +134,13 @@ def _public_by_policy(store: ObjectStore) -> bool | None:
 
 def _public_by_grant(store: ObjectStore) -> bool | None:
     answer = _asked(store, "get_bucket_acl")
-    if not answer or "Grants" not in answer:
+    if isinstance(answer, _Unsaid) or "Grants" not in answer:
         return None
     return any(grant.get("Grantee", {}).get("URI", "").endswith(_EVERYBODY) for grant in answer["Grants"])
 
 
-def _asked(store: ObjectStore, operation: str) -> dict[str, Any] | None:
-    """The answer, empty where nothing of the kind is configured, None where the server does not say."""
+def _asked(store: ObjectStore, operation: str) -> dict[str, Any] | _Unsaid:
+    """The answer, empty where nothing of the kind is configured."""
     from botocore.exceptions import ClientError
 
     with store.failures():
@@ -142,6 +150,6 @@ def _asked(store: ObjectStore, operation: str) -> dict[str, Any] | None:
             status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
             if code in _NO_ACCESS or not (status in (_ABSENT, *_UNKNOWN_QUESTIONS) or code == "AccessDenied"):
                 raise
-            return {} if status == _ABSENT else None
+            return {} if status == _ABSENT else _Unsaid(denied=code == "AccessDenied")
     answer.pop("ResponseMetadata", None)
     return answer

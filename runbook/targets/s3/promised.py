@@ -18,10 +18,14 @@ class State(StrEnum):
 
 
 class Promise(msgspec.Struct, frozen=True):
-    """One promise of a store, and in words what it was judged by."""
+    """One promise of a store, and in words what it was judged by.
+
+    ``denied``: it is unknown because we may not ask, not because the store does not know the question.
+    """
 
     state: State
     words: Text
+    denied: bool = False
 
 
 class Promises(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +59,6 @@ def broken(words: Text) -> Promise:
     return Promise(State.BROKEN, words)
 
 
-def unknown(words: Text) -> Promise:
+def unknown(words: Text, *, denied: bool = False) -> Promise:
     """A promise of which nothing was seen."""
-    return Promise(State.UNKNOWN, words)
+    return Promise(State.UNKNOWN, words, denied)
