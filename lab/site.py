@@ -26,6 +26,11 @@ LIMITS: dict[str, Table] = {
     "STAGE-02": {"full": 97},
     "BACKUP-04": {"warning": 7, "critical": 14},  # the incident takes nights away that nobody can make up for
 }
+#: What of the lab is open by design: it holds invented data only, and nobody beside this machine reaches it.
+ACCEPTED = {
+    "storage test": "el servidor S3 del laboratorio acepta siempre la clave «test»; solo escucha en 127.0.0.1",
+    "policy.rows.STAGE-01": "en el laboratorio la purga se practica sin pedir permiso",
+}
 #: Row → the time in which a fix shows here.
 SETTLING = {"QUEUE-01": "30 s", "ETL-01": "60 s", "DB-01": "15 s", "STAGE-01": "10 s", "BACKUP-01": "10 s"}
 
@@ -51,6 +56,7 @@ def tables(place: Place) -> dict[str, Table]:
         "backup": {"programs": str(place.postgres)},
         # Nobody begins anything here by itself: a lab is up for an afternoon.
         "schedule": dict.fromkeys(("backup", "purge", "check", "restore_test"), ""),
+        "security": {"login_roles": ["muses_owner"], "accepted": dict(ACCEPTED)},
         **{f"limits.{row}": limits for row, limits in LIMITS.items()},
         "settling": dict(SETTLING),
         "policy": {
@@ -162,5 +168,5 @@ def toml(tables: dict[str, Table]) -> str:
 def _value(value: object) -> str:
     """TOML's strings, numbers and lists are written as JSON writes them; its inline tables are not."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_value(inner)}" for key, inner in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False)

@@ -46,6 +46,7 @@ class Site:
     fixing: bool = False
     record: tuple[Reading, ...] | None = None
     mandate: Mandate | None = None
+    file: Path | None = None
     began: float = field(default_factory=time.monotonic)
 
 
@@ -89,6 +90,7 @@ def open_site(
         reports_folder=settings.site.reports or state / "runs",
         fixing=fixing,
         record=record,
+        file=settings.file,
     )
 
 

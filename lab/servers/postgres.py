@@ -78,6 +78,11 @@ ALTER DATABASE {DATABASE} SET timezone = 'America/Mexico_City';
 REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE {DATABASE} TO muses_app, muses_reader, muses_operator;
 """
+#: In the database itself: what the reader must be granted by name to be shown who may come in.
+_SHOWN = """
+GRANT SELECT ON pg_hba_file_rules TO muses_reader;
+GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO muses_reader;
+"""
 
 
 def programs() -> Path:
@@ -150,6 +155,7 @@ def furnish(place: Place) -> None:
             connection.execute(f"CREATE DATABASE {DATABASE}")
         connection.execute(_RIGHTS)
     with _administering(place, DATABASE) as connection:
+        connection.execute(_SHOWN)
         for extension in ("pg_stat_statements", "hypopg"):
             if connection.execute("SELECT FROM pg_available_extensions WHERE name = %s", [extension]).rowcount:
                 connection.execute(f"CREATE EXTENSION IF NOT EXISTS {extension}")

@@ -22,6 +22,7 @@ from runbook.settings.policy import PolicySettings
 from runbook.settings.prometheus import PrometheusSettings
 from runbook.settings.purge import PurgeSettings
 from runbook.settings.schedule import ScheduleSettings
+from runbook.settings.security import SecuritySettings
 from runbook.settings.sql_rows import SqlRowsSettings
 from runbook.settings.storage import ArchiveSettings, StorageSettings
 from runbook.settings.waivers import Waiver
@@ -47,6 +48,7 @@ class EnvironmentSettings(Strict, frozen=True, kw_only=True):
     packs: PacksSettings = msgspec.field(default_factory=PacksSettings)
     waivers: tuple[Waiver, ...] = ()
     waivers_file: Path | None = None
+    security: SecuritySettings = msgspec.field(default_factory=SecuritySettings)
     limits: dict[str, dict[str, str | int | float]] = {}
     settling: dict[str, timedelta] = {}
     policy: PolicySettings = msgspec.field(default_factory=PolicySettings)

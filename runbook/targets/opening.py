@@ -17,12 +17,13 @@ KINDS = {
     "storage": ("runbook.targets.s3.storage", "Storage"),
     "hosts": ("runbook.targets.hosts.hosts", "Hosts"),
     "prometheus": ("runbook.targets.prometheus.prometheus", "Prometheus"),
+    "security": ("runbook.targets.security.security", "Security"),
     "purge": ("procedures.purge.target", "Purge"),
     "backup": ("procedures.backup.target", "Backup"),
     "runs": ("runbook.targets.runs", "Runs"),
 }
 #: Procedures work on several targets and know their settings from the site.
-_OF_THE_SITE = frozenset({"purge", "backup", "runs"})
+_OF_THE_SITE = frozenset({"purge", "backup", "runs", "security"})
 
 
 def open_target(name: str, site: Site) -> Any:

@@ -31,12 +31,12 @@ class PublicRight(Noun, frozen=True, kw_only=True):
 class Guard(Noun, frozen=True, kw_only=True):
     """How the server guards itself, as far as everybody is told.
 
-    ``weak_verifiers`` are the login roles whose password is not kept as SCRAM; None where that is not shown to us,
+    ``hashing`` is how it keeps new passwords: ``scram-sha-256`` or ``md5``. ``weak_verifiers`` are the login roles whose password is not kept as SCRAM; None where that is not shown to us,
     which is as it should be.
     """
 
     ssl: bool
-    password_encryption: str
+    hashing: str
     weak_verifiers: tuple[str, ...] | None
     roles: tuple[LoginRole, ...]
     public: tuple[PublicRight, ...]

@@ -16,6 +16,7 @@ from runbook.targets.s3.archive_probes import Sample
 from runbook.targets.s3.archives import Archived
 from runbook.targets.s3.backups import Backup, Listing, Object, read_backup
 from runbook.targets.s3.clients import PROBING, connected, where
+from runbook.targets.s3.exposure import Exposure, exposures
 from runbook.targets.s3.failures import as_probe_errors
 from runbook.targets.s3.rights import Identity, rights_of
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 #: How many of the newest manifests are read; older backups are retention's business.
 NEWEST = 5
 _ARCHIVE = "s3:ListBucket, s3:GetObject and s3:GetObjectVersion on the archive bucket"
+_CONFIGURED = (
+    "s3:GetBucketAcl, s3:GetBucketPolicyStatus, s3:GetBucketPublicAccessBlock, s3:GetBucketVersioning, "
+    "s3:GetEncryptionConfiguration, s3:ListBucket"
+)
+_GUARDS = f"{_CONFIGURED} on the backup bucket; {_CONFIGURED}, s3:GetObject on the archive bucket"
 #: For what lists or reads more than a few objects.
 _LONG = timedelta(seconds=12)
 
@@ -77,6 +83,12 @@ class Storage(Target):
         today = datetime.now(UTC).date()
         with self._failures(self._archive_bucket):
             return archive_probes.sample(self._reader, self._archive_bucket, self._archive.prefix, count, today)
+
+    @probe(needs=_GUARDS, deadline=_LONG)
+    def exposures(self) -> tuple[Exposure, ...]:
+        """What of the backup bucket and the archive's is open to others, versioned and encrypted. Reads only."""
+        with self._failures():
+            return exposures(self.name, self._reader, self._settings, self._archive)
 
     @probe(deadline=timedelta(seconds=15))
     def rights(self) -> tuple[Right, ...]:

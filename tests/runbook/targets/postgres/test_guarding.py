@@ -28,7 +28,7 @@ def shown(admin: Connection) -> object:
 
 def test_settings_and_roles(database: Database) -> None:
     found = database.guard()
-    assert (found.ssl, found.password_encryption, found.weak_verifiers) == (False, "scram-sha-256", None)
+    assert (found.ssl, found.hashing, found.weak_verifiers) == (False, "scram-sha-256", None)
     roles = {role.role: role for role in found.roles}
     assert roles.keys() == {"postgres", "muses_app", "muses_operator", "muses_reader", "muses_stranger"}
     assert [role.role for role in found.roles if role.superuser] == ["postgres"]
