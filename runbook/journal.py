@@ -102,7 +102,7 @@ class Journal:
         try:
             new = not self._file.exists()
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._file.open("ab") as stream:
+            with self._file.open("ab", buffering=0) as stream:
                 if stream.tell() != self._size:
                     raise JournalError(text("{file} was changed by somebody else: nothing acts", file=self._file))
                 self._write(stream, line)
@@ -114,8 +114,9 @@ class Journal:
     def _write(self, stream: Any, line: bytes) -> None:
         """The line whole on disk, or nothing of it: what a full disk took of it is taken back."""
         try:
-            stream.write(line)
-            stream.flush()
+            left = memoryview(line)
+            while left:
+                left = left[stream.write(left) :]
             os.fsync(stream.fileno())
         except OSError:
             os.ftruncate(stream.fileno(), self._size)

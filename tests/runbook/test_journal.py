@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +31,8 @@ def test_it_chains_and_goes_on_after_reopening(tmp_path: Path) -> None:
     assert b"hunter2" not in file.read_bytes()
 
 
-def test_a_crash_at_any_byte_loses_only_the_line_being_written(tmp_path: Path) -> None:
+def test_a_crash_at_any_byte_loses_only_the_line_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.fsync", lambda handle: None)
     file = tmp_path / "journal.jsonl"
     lines = filled(file, 3)
     whole, last = b"".join(lines[:2]), lines[2]
@@ -59,3 +64,70 @@ def test_a_journal_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
     with pytest.raises(JournalError, match="cannot be"):
         Journal(tmp_path / "state" / "journal.jsonl").write("intent", run="R", row="X", body={})
+
+
+def test_cut_at_any_byte_of_the_whole_file_it_holds_all_lines_before_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.fsync", lambda handle: None)  # the cut is made here, not by a power failure
+    file = tmp_path / "journal.jsonl"
+    content = b"".join(filled(file, 2))
+    for cut in range(len(content) + 1):
+        file.write_bytes(content[:cut])
+        whole = content[:cut].count(b"\n")
+        Journal(file).write("intent", run="R2", row="X-01", body={})
+        assert [entry.run for entry in verify(file)] == ["R1"] * whole + ["R2"]
+
+
+def test_a_file_that_somebody_else_wrote_to_meanwhile_is_not_written_to(tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    journal, other = Journal(file), Journal(file)
+    other.write("intent", run="R1", row="X-01", body={})
+    with pytest.raises(JournalError, match="changed by somebody else"):
+        journal.write("intent", run="R2", row="X-01", body={})
+    assert len(verify(file)) == 1
+
+
+def test_a_full_disk_leaves_no_half_of_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    journal = Journal(file)
+    journal.write("intent", run="R1", row="X-01", body={})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 20, limits[1]))
+    try:
+        with pytest.raises(JournalError, match="cannot be written"):
+            journal.write("intent", run="R2", row="X-01", body={})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    journal.write("intent", run="R3", row="X-01", body={})
+    assert [entry.run for entry in verify(file)] == ["R1", "R3"]
+
+
+FOREVER = """
+import pathlib, sys
+from runbook.journal import Journal
+journal = Journal(pathlib.Path(sys.argv[1]))
+while True:
+    intent = journal.write("intent", run="R", row="X-01", body={"filler": "x" * 4000})
+    journal.write("result", run="R", row="X-01", body={"intent": intent.number})
+    print(intent.number + 1, flush=True)
+"""
+
+
+def test_a_writer_that_is_killed_leaves_what_it_said_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    for _ in range(3):
+        with subprocess.Popen([sys.executable, "-c", FOREVER, str(file)], stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            told = 0
+            for _lines in range(5):
+                told = int(writer.stdout.readline())
+            writer.kill()
+        assert len(verify(file)) >= told
+        assert len(unfinished(verify(file))) <= 1
+        Journal(file).write("end", run="R", row="", body={})
+        left = unfinished(verify(file))
+        if left:
+            Journal(file).write("result", run="R", row="X-01", body={"intent": left[0].number})
