@@ -102,7 +102,7 @@ def check_no_table_is_bloated(database: Database, limits: Limits) -> None:
     tables = database.bloat(int(limits.number("least_bytes")))
     for table in tables:
         if table.spare_bytes is None:
-            words = text("{table} has no statistics to estimate it by: ANALYZE {table}", table=table.table)
+            words = text("{table} cannot be estimated: ANALYZE {table}, or the right to read it", table=table.table)
             limits.cannot_see(words)
             continue
         share = 100 * table.spare_bytes / table.bytes

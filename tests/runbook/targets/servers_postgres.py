@@ -63,17 +63,29 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         _hand_over(self.home)
 
-    def start(self) -> None:
-        """Returns when the database with its roles stands."""
+    def start(self, *options: str, **settings: str) -> None:
+        """Returns when the database with its roles stands; ``options`` are initdb's."""
         data = str(self.home / "data")
         initdb = ("--no-sync", "--locale=C.UTF-8", "--encoding=UTF8", "--username=postgres", "--auth-local=trust")
         subprocess.run(
-            [*_unprivileged(), self._programs / "initdb", "-D", data, *initdb, "--auth-host=scram-sha-256"],
+            [*_unprivileged(), self._programs / "initdb", "-D", data, *initdb, "--auth-host=scram-sha-256", *options],
             check=True,
             capture_output=True,
         )
-        self._run()
+        self._run(**settings)
         self._furnish()
+
+    def restart(self, meanwhile: Callable[[Path], None], **settings: str) -> None:
+        """Stop, do something to the data folder, and start with these settings; returns when it answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(20)
+        meanwhile(self.home / "data")
+        self._run(**settings)
+
+    def run(self, program: str, *arguments: str) -> None:
+        """One of the server's own programs, which are not run as root."""
+        subprocess.run([*_unprivileged(), self._programs / program, *arguments], check=True, capture_output=True)
 
     def follow(self, primary: PostgresServer, slot: str | None, settings: dict[str, str]) -> None:
         """Start on a copy of another server's data, as its standby; returns when it answers."""

@@ -1,4 +1,9 @@
--- The server's settings that somebody asked about, and those that wait for a restart. Needs pg_monitor for some.
+-- The server's settings that somebody asked about, and those that wait for a restart. What the command line of the
+-- server says outlives a restart: the server says that it waits, because the file says something else. Needs pg_monitor
+-- for some.
+WITH known AS (
+    SELECT *, pending_restart AND source <> 'command line' AS waits FROM pg_settings
+)
 SELECT
     name,
     current_setting(name) AS shown,
@@ -6,7 +11,7 @@ SELECT
     coalesce(unit, '') AS unit,
     vartype AS kind,
     source,
-    pending_restart
-FROM pg_settings
-WHERE name = ANY (%(names)s) OR pending_restart
+    waits AS pending_restart
+FROM known
+WHERE name = ANY (%(names)s) OR waits
 ORDER BY name

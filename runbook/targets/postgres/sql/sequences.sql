@@ -43,7 +43,7 @@ SELECT
                 'name', name,
                 'percent', percent::float8,
                 'left', CASE WHEN seqincrement > 0 THEN (most - last) / seqincrement ELSE (last - seqmin) / -seqincrement END,
-                'narrow', column_max < seqmax
+                'narrow', coalesce(column_max < seqmax, false)
             )
             ORDER BY percent DESC
         )

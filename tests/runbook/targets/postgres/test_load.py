@@ -12,8 +12,9 @@ import pytest
 
 from checks import _overload
 from checks.etl import check_etl_latency
+from checks.replication import check_standbys_keep_up
 from runbook.errors import ProbeError, ProbeFailure
-from runbook.model import Finding, Proof
+from runbook.model import Finding, Proof, State
 from runbook.targets.postgres.database import Database
 from runbook.targets.postgres.load_structs import Load
 from tests.checks import fakes
@@ -302,6 +303,11 @@ class TestReplication:
             admin.execute("CREATE TABLE unseen AS SELECT generate_series(1, 1000)")
             until(lambda: (database.replication().standbys[0].replay_bytes or 0) > 10_000)
             found = database.replication()
+            wanted = make_database(standbys=("una", "otra"))
+            kept = [
+                fakes.judged(check_standbys_keep_up, database=target, settings=settings).state
+                for target, settings in ((database, {}), (database, {"bytes_critical": 10_000}), (wanted, {}))
+            ]
             holders = {holder.kind: holder for holder in database.horizon()}
             there = make_database(port=server.port)
             with pytest.raises(ProbeError) as caught:
@@ -313,6 +319,7 @@ class TestReplication:
         (behind,) = found.standbys
         (slot,) = found.slots
         assert (behind.application, behind.state, behind.slot) == ("seguidora", "streaming", "seguidora")
+        assert kept == [State.OK, State.CRITICAL, State.CRITICAL]
         assert behind.sent_bytes == 0
         assert (slot.active, slot.name) == (True, "seguidora")
         assert holders["slot"].name == "seguidora", "the feedback of one with a slot is held by the slot"
