@@ -99,3 +99,30 @@ def test_two_processes_may_write(tmp_path: Path) -> None:
     one.close()
     two.close()
     assert sqlite3.sqlite_version
+
+
+def test_attempts_are_counted_per_target_with_what_came_of_them(history: History) -> None:
+    for run, targets in (("R1", {"workers"}), ("R2", {"database", "workers"}), ("R3", {"broker"}), ("R4", set())):
+        history.note_attempt("QUEUE-01", run, targets)
+    history.note_outcome("QUEUE-01", "R1", "fixed")
+    hour = timedelta(hours=1)
+    assert [(a.run, a.outcome) for a in history.ledger("QUEUE-01", {"workers"}, hour)] == [
+        ("R1", "fixed"),
+        ("R2", None),
+        ("R4", None),  # it names none: it counts for all
+    ]
+    assert [a.run for a in history.ledger("QUEUE-01", {"database"}, hour)] == ["R2", "R4"]
+    assert history.ledger("ETL-01", {"workers"}, hour) == ()
+
+
+def test_a_file_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "h") as old:
+        old.execute(
+            "CREATE TABLE attempt (environment TEXT NOT NULL, row TEXT NOT NULL, at REAL NOT NULL, run TEXT NOT NULL)"
+        )
+        old.execute("INSERT INTO attempt VALUES ('prod', 'A', ?, 'R0')", [NOW.timestamp()])
+    old.close()
+    history = History(tmp_path / "h", "prod")
+    history.note_attempt("A", "R1", {"workers"})
+    assert [a.run for a in history.ledger("A", {"database"}, timedelta(hours=1))] == ["R0"]
+    history.close()
