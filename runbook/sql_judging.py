@@ -13,7 +13,7 @@ from runbook.text import Quantity, Text, text
 if TYPE_CHECKING:
     from runbook.targets.scripts.script import Asked
     from runbook.targets.scripts.scripts import Scripts
-    from runbook.targets.scripts.structs import Listing, Result
+    from runbook.targets.scripts.structs import Failure, Listing, Result
 
 #: Rows that are judged one by one and rows that are shown: all that were kept are in the CSV.
 _JUDGED, _SHOWN = 50, 20
@@ -26,9 +26,7 @@ def judge(asked: Asked, scripts: Scripts, limits: Limits) -> None:
     """
     result = scripts.result(asked)
     for failure in result.failures:
-        limits.cannot_see(failure.reason)
-        for help_ in _help(asked, scripts, failure.line) if failure.too_slow else ():
-            limits.cannot_see(help_)
+        limits.cannot_see(_with_help(asked, scripts, failure) if failure.too_slow else failure.reason)
     if asked.column is None:
         _judge_count(asked, result, limits)
     else:
@@ -120,12 +118,18 @@ def _line(listing: Listing, row: tuple[str | None, ...]) -> str:
     )
 
 
-def _help(asked: Asked, scripts: Scripts, line: int) -> tuple[Text, ...]:
-    """The index that would help a statement that did not end; nothing where that cannot be found out."""
+def _with_help(asked: Asked, scripts: Scripts, failure: Failure) -> Text:
+    """Why a statement did not end, with the index that would help it where that can be found out."""
     try:
-        return tuple(_index_advice(scripts.slow(asked, line).indexes))
+        indexes = scripts.slow(asked, failure.line).indexes
     except ProbeError:
-        return ()
+        return failure.reason
+    if not indexes:
+        return failure.reason
+    line, command = failure.line, indexes[0]
+    return text(
+        "Line {line}: the statement did not end in time; this would help: {command}", line=line, command=command
+    )
 
 
 def _index_advice(commands: tuple[str, ...]) -> list[Text]:

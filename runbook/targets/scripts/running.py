@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _READ_ONLY, _TOO_SLOW, _RAISED, _SYNTAX = "25006", ("57014", "55P03"), ("P0001", "P0004"), "42601"
+_DENIED, _OF_DATA = "42501", ("20", "21", "22", "23", "P0")
 
 
 class Run:
@@ -153,8 +154,11 @@ class Run:
         if error.sqlstate == _SYNTAX and missing:
             names = ", ".join(missing)
             return text("Line {line}: no value for {names}: give --param NAME=VALUE", line=line, names=names)
-        if (error.sqlstate or "").startswith("42") and error.sqlstate != "42501":
+        kind = (error.sqlstate or "")[:2]
+        if kind == "42" and error.sqlstate != _DENIED:
             return text("Line {line}: {detail}", line=line, detail=detail)
+        if kind in _OF_DATA:  # the server's words would hold the value
+            return text("Line {line}: a value does not fit ({code})", line=line, code=error.sqlstate)
         said = query_failed(self._reader.access, error).said
         return text("Line {line}: {detail}", line=line, detail=masked_text(str(said)))
 
