@@ -47,10 +47,14 @@ class Ledger:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self._held()
-            self._read()
-            self._put_aside()
         except OSError as error:
             raise self._unusable(str(error.strerror), refused=True) from error
+        try:
+            self._read()
+            self._put_aside()
+        except BaseException:
+            self._stream.close()
+            raise
 
     def close(self) -> None:
         """Let another process have it."""

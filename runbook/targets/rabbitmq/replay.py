@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pika.spec import BasicProperties
 
 #: Seconds between two looks at what the canary does.
-_LOOK = 0.25
+_LOOK = 0.1
 
 
 class _Depth(NamedTuple):
@@ -106,7 +106,6 @@ class Replay:
             return True
         self._put_back(properties, body, message)
         self._take_away(method.delivery_tag, message)
-        self._put += 1
         self._sleep(began + 1 / self._settings.per_second - time.monotonic())
         return True
 
@@ -122,6 +121,7 @@ class Replay:
         self._into.add(into)
         self._ledger.write("sending", message)
         self._channel.basic_publish("", into, body, dead_letter.put_back(properties), mandatory=True)
+        self._put += 1
         self._ledger.write("confirmed", message)
 
     def _take_away(self, tag: int | None, message: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,34 +20,6 @@ from tests.runbook.targets.servers_network import fixed_answer, refused_port, si
 from tests.runbook.targets.servers_rabbitmq import RabbitServer, client, until
 
 WINDOW = timedelta(seconds=15)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    server = RabbitServer(tmp_path_factory.mktemp("rabbitmq"))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def settings(server: RabbitServer) -> BrokerSettings:
-    """The settings of the lab's site, with both queues empty."""
-    with client(server.place) as channel:
-        for queue in (QUEUE, DEAD_LETTERS):
-            channel.queue_purge(queue)
-    place = server.place
-    return BrokerSettings(
-        port=place.ports.amqp,
-        management_url=place.management_url,
-        vhost="muses",
-        queues=(QUEUE,),
-        dead_letter_queues=(DEAD_LETTERS,),
-        reader=Login(user="muses_reader", password=Secret(file=place.secret_file("broker-muses_reader"))),
-        operator=Login(user="muses_operator", password=Secret(file=place.secret_file("broker-muses_operator"))),
-    )
 
 
 def broker(settings: BrokerSettings | None, **changes: Any) -> Broker:
