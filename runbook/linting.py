@@ -19,8 +19,7 @@ from runbook.rows import Row, find
 from runbook.settings import EnvironmentSettings
 from runbook.text import Quantity, Text, text
 
-#: Units that only a share of something has: nothing is above 100 of it.
-_SHARE = "%"
+_WHOLE = 100  # %
 
 
 class Remark(msgspec.Struct, frozen=True):
@@ -82,10 +81,17 @@ def _of_row(row: Row, overrides: Mapping[str, str | int | float]) -> Iterator[Re
         if isinstance(value, float) and math.isnan(value):
             yield Remark(f"{key}.{name}", text("nan is no number"))
     if threshold is not None:
-        yield from _of_threshold(threshold, key)
+        yield from _of_threshold(threshold, key, share=_is_share(row.threshold))
 
 
-def _of_threshold(threshold: Threshold, key: str) -> Iterator[Remark]:
+def _is_share(declared: Threshold | None) -> bool:
+    """Whether nothing is above 100 of it: a row whose own limits are beyond that compares two amounts."""
+    if declared is None or declared.unit != "%":
+        return False
+    return all(number(limit) <= _WHOLE for limit in (declared.warning, declared.critical) if limit is not None)
+
+
+def _of_threshold(threshold: Threshold, key: str, *, share: bool) -> Iterator[Remark]:
     given = {"warning": threshold.warning, "critical": threshold.critical}
     limits = {name: number(amount) for name, amount in given.items() if amount is not None}
     if not limits:
@@ -93,10 +99,10 @@ def _of_threshold(threshold: Threshold, key: str) -> Iterator[Remark]:
     for name, limit in limits.items():
         if math.isnan(limit):
             yield Remark(f"{key}.{name}", text("nan is no number"))
-        elif _never(threshold, limit):
+        elif _never(threshold, limit, share=share):
             words = text("{limit} is never exceeded: the row cannot be breached by it", limit=_shown(threshold, limit))
             yield Remark(f"{key}.{name}", words, refuses=False)
-        elif _always(threshold, limit):
+        elif _always(threshold, limit, share=share):
             words = text("every value is beyond {limit}: the row is always breached", limit=_shown(threshold, limit))
             yield Remark(f"{key}.{name}", words, refuses=False)
     if len(limits) > 1 and _beyond(threshold, limits["warning"], limits["critical"]):
@@ -108,16 +114,16 @@ def _of_threshold(threshold: Threshold, key: str) -> Iterator[Remark]:
         yield Remark(f"{key}.warning", words)
 
 
-def _never(threshold: Threshold, limit: float) -> bool:
+def _never(threshold: Threshold, limit: float, *, share: bool) -> bool:
     if threshold.direction == "above":
-        return math.isinf(limit) or (threshold.unit == _SHARE and limit >= 100)
+        return math.isinf(limit) or (share and limit >= _WHOLE)
     return limit <= 0 and threshold.unit != "s"  # what is left of a time can be less than nothing: it is over
 
 
-def _always(threshold: Threshold, limit: float) -> bool:
+def _always(threshold: Threshold, limit: float, *, share: bool) -> bool:
     if threshold.direction == "above":
         return limit < 0
-    return math.isinf(limit) or (threshold.unit == _SHARE and limit > 100)
+    return math.isinf(limit) or (share and limit > _WHOLE)
 
 
 def _beyond(threshold: Threshold, warning: float, critical: float) -> bool:
