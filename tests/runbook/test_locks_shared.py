@@ -20,10 +20,11 @@ import pytest
 
 from runbook import journal
 from runbook.engine import Engine
-from runbook.errors import LockError
+from runbook.errors import ActionError, LockError
 from runbook.locks import Hold, acting_alone
 from runbook.model import Outcome, Record
 from runbook.settings import ActingSettings, EnvironmentSettings, Keys, Login, Secret
+from runbook.targets.postgres.database import Database
 from runbook.targets.s3 import leases
 from runbook.targets.s3.leases import StorageLease
 from tests.faulty_store import FaultyStore
@@ -332,3 +333,14 @@ def run_of(settings: EnvironmentSettings, tank: Tank, folder: Path, row: Any) ->
 def end_sessions(admin: Connection) -> None:
     """End the operator's sessions, and wait until they are gone."""
     admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'muses_operator'")
+
+
+def test_the_session_that_holds_the_lock_is_never_ended(guarded: EnvironmentSettings, machine: Any) -> None:
+    hold = machine(without(guarded, storage=None), "one")
+    pid = hold.locks["database"]._connection.info.backend_pid
+    database = Database("database", guarded.database, environment="prod", timezone="America/Mexico_City")
+    [ours] = [session for session in database.sessions() if session.pid == pid]
+    with pytest.raises(ActionError, match="one of ours"):
+        database.end_session(fingerprint={}, **ours.identity)
+    database.close()
+    hold.prove()

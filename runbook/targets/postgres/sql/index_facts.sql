@@ -8,7 +8,8 @@ SELECT
     indisvalid AS valid,
     indisunique OR EXISTS (SELECT FROM pg_constraint WHERE conindid = pg_class.oid) AS enforces,
     EXISTS (SELECT FROM pg_stat_progress_create_index WHERE index_relid = pg_class.oid) AS building,
-    pg_relation_size(pg_class.oid)::bigint AS bytes
+    pg_relation_size(pg_class.oid)::bigint AS bytes,
+    pg_get_indexdef(pg_class.oid) AS definition  -- to have it back
 FROM pg_index
 JOIN pg_class ON pg_class.oid = indexrelid
 JOIN pg_namespace ON pg_namespace.oid = relnamespace
