@@ -75,6 +75,11 @@ def judge_buckets(found: Iterable[Exposure], encryption: str, limits: Limits, ho
     for one in found:
         _judge_privacy(one, limits, holding)
         for name, promise in (("versioning", one.versioning), ("default encryption", one.default_encryption)):
+            if promise.denied:  # what we may not ask is not what the server does not know
+                limits.cannot_see(
+                    text("{bucket}: the store denies the reader {promise}", bucket=one.bucket, promise=name)
+                )
+                continue
             holding.hold(_promised(promise), f"{one.bucket} ({name})", promise.words)
         if one.object is not None and encryption in PROVEN:
             known = {"object": one.object, "algorithm": one.encryption}

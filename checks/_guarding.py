@@ -83,10 +83,7 @@ def _judge_lock(newest: Published, guarded: Guarded, wanted: Wanted, limits: Lim
 def _judge(name: str, promise: Promise, broken: State, limits: Limits) -> None:
     """What the server does not know is no proof, and no fault either; what we may not ask, we cannot see."""
     if promise.denied:
-        said = text(
-            "{promise}: the store denies the reader the question; muses-runbook grants prints its policy", promise=name
-        )
-        limits.cannot_see(said)
+        limits.cannot_see(text("The store denies the reader {promise}", promise=name))
         return
     state = {"kept": State.OK, "broken": broken}.get(promise.state.value, State.SKIPPED)
     limits.hold(state, of=name, summary=promise.words)

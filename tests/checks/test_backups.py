@@ -27,8 +27,8 @@ from runbook.text import text
 from tests.checks import backing, fakes
 from tests.checks.backing import (
     BROKEN,
-    DENIED,
     DAY,
+    DENIED,
     HOUR,
     MB,
     UNKNOWN,
@@ -434,8 +434,10 @@ class TestProtected:
             ({"default_encryption": DENIED}, State.UNKNOWN),
             ({"transport": DENIED}, State.UNKNOWN),
         ],
-        ids=["all", "public", "no versions", "no default", "no policy", "http", "here", "a server that does not tell"]
-        + ["may not ask for versions", "may not ask for the default", "may not ask for the policy"],
+        ids=[
+            *("all", "public", "no versions", "no default", "no policy", "http", "here", "a server that does not tell"),
+            *("may not ask for versions", "may not ask for the default", "may not ask for the policy"),
+        ],
     )
     def test_bucket(self, changes: dict[str, Any], state: State) -> None:
         assert self.verdict(guards=bucket(**changes)).state is state
