@@ -47,11 +47,22 @@ class Asks(msgspec.Struct, frozen=True):
 
 def asks(row: Row) -> Asks:
     """What a row asks of its targets. Reads source code only."""
-    check = _Followed(row.targets, [row.check])
-    functions = [cause.diagnosis for cause in row.causes]
-    treatment = [row.treatment.remedy] if row.treatment else []
-    everything = _Followed(row.all_targets(), [row.check, *functions, *treatment])
-    return Asks(check.probes(), everything.probes(), _Followed(row.all_targets(), treatment).operations())
+    remedy = row.treatment.remedy if row.treatment else None
+    causes = tuple(cause.diagnosis for cause in row.causes)
+    return _asks(row.check, row.targets, causes, remedy, row.all_targets())
+
+
+@functools.cache
+def _asks(
+    check: Function,
+    targets: tuple[str, ...],
+    causes: tuple[Function, ...],
+    remedy: Function | None,
+    all: tuple[str, ...],
+) -> Asks:
+    treatment = [remedy] if remedy else []
+    everything = _Followed(all, [check, *causes, *treatment])
+    return Asks(_Followed(targets, [check]).probes(), everything.probes(), _Followed(all, treatment).operations())
 
 
 class _Followed:

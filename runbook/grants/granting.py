@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -18,17 +18,15 @@ from runbook.targets.rabbitmq import granting as rabbitmq
 from runbook.targets.s3.rights import bucket_of
 
 Identity = typing.Literal["reader", "operator"]
+_LOG_IN = Need("postgresql", "log in")
 #: Rights that another stands on.
 _STANDS_ON = {
     Need("postgresql", "select"): (Need("postgresql", "usage"),),
-    Need("postgresql", "sequences"): (Need("postgresql", "usage"),),
     Need("workers", "change"): (Need("workers", "see"),),
 }
 #: What a target asks for by being asked at all.
 _ENTERED = {
-    "database": Need("postgresql", "log in"),
-    "purge": Need("postgresql", "log in"),
-    "scripts": Need("postgresql", "log in"),
+    **dict.fromkeys(("database", "purge", "scripts"), _LOG_IN),
     "broker": Need("rabbitmq", "enter"),
 }
 _SYSTEMS: tuple[System, ...] = typing.get_args(System)
@@ -86,14 +84,11 @@ def grants(rows: Sequence[Row], settings: EnvironmentSettings, *, everything: bo
     return tuple(grant for grant in found if grant.give or grant.need.system == "s3")
 
 
-def reader_needs(row: Row) -> frozenset[Need]:
-    """What a row needs of the reader, its causes and plan included."""
-    return _whole(asks(row).probes)
-
-
-def check_needs(row: Row) -> frozenset[Need]:
-    """What a row needs of the reader to be judged."""
-    return _whole(asks(row).check)
+def needs(asked: Iterable[Asked]) -> frozenset[Need]:
+    """The rights without which these probes and operations cannot do, with those that they stand on."""
+    own = {need for one in asked for need in needs_of(one.needs)}
+    own |= {below for need in own for below in _STANDS_ON.get(need, ())}
+    return frozenset(own | {_LOG_IN} if any(need.system == "postgresql" for need in own) else own)
 
 
 def _needed(rows: Sequence[Row], everything: bool) -> Iterator[tuple[Identity, Need, str]]:
@@ -102,18 +97,13 @@ def _needed(rows: Sequence[Row], everything: bool) -> Iterator[tuple[Identity, N
         yield from (("reader", need, row.id) for need in _whole(asked.probes))
         yield from (("operator", need, row.id) for need in _whole(asked.operations))
     if everything:
-        yield from (("operator", need, name) for name, words in PROCEDURES.items() for need in needs_of(words))
-        yield from (("operator", need, name) for name in PROCEDURES for need in [Need("postgresql", "log in")])
+        procedures = {name: needs([Asked("", name, words)]) for name, words in PROCEDURES.items()}
+        yield from (("operator", need, name) for name, own in procedures.items() for need in own)
 
 
 def _whole(asked: tuple[Asked, ...]) -> frozenset[Need]:
-    """The needs of what is asked, with what they stand on."""
-    own = {need for one in asked for need in needs_of(one.needs)}
-    own |= {_ENTERED[one.target] for one in asked if one.target in _ENTERED}
-    own |= {below for need in own for below in _STANDS_ON.get(need, ())}
-    if any(need.system == "postgresql" for need in own):
-        own.add(Need("postgresql", "log in"))
-    return frozenset(own)
+    """The same, with what lets one in where a target is asked."""
+    return needs(asked) | {_ENTERED[one.target] for one in asked if one.target in _ENTERED}
 
 
 def _place(entry: tuple[tuple[Identity, Need], list[str]]) -> tuple[object, ...]:

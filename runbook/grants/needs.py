@@ -41,7 +41,7 @@ _CLAUSES: tuple[tuple[str, System, str], ...] = (
     (r"(?:PostgreSQL )?extension (\w+)", "postgresql", "extension"),
     (r"(?:PostgreSQL )?log(?:ging)? in", "postgresql", "log in"),
     (r"(?:RabbitMQ )?(?:user )?tag (\w+)", "rabbitmq", "tag"),
-    (r"(?:RabbitMQ )?permission in the virtual host", "rabbitmq", "enter"),
+    (r"(?:RabbitMQ )?(?:a )?permission in the virtual host", "rabbitmq", "enter"),
     (r"(?:RabbitMQ )?permission to (?:read from|read) the (?:dead-letter )?queues", "rabbitmq", "read"),
     (r"(?:RabbitMQ )?permission to (?:write to|publish to|write) the (?:queues|exchanges)", "rabbitmq", "write"),
     (r"(?:RabbitMQ )?permission to configure the queues", "rabbitmq", "configure"),

@@ -43,7 +43,7 @@ from runbook.traces import Trace
 
 _MONITOR = "PostgreSQL role pg_monitor"
 _TABLES = "PostgreSQL SELECT on the tables of the schema"
-_OWNER = "PostgreSQL role of the tables' owner, role pg_monitor"
+_OWNER = "PostgreSQL role of the tables' owner"
 _COUNTED = "PostgreSQL role pg_monitor, extension pg_stat_statements"
 #: For what scans whole tables or asks the planner many times; a silent server ends it as soon as any other.
 _LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
