@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import socket
 import threading
 import time
@@ -72,7 +73,8 @@ def acting_alone(settings: EnvironmentSettings, environment: str, folder: Path, 
     """
     holder = f"{socket.gethostname()}, process {os.getpid()}, run {run}"
     with acting_on(environment, folder), ExitStack() as released:
-        hold = _held(_shared_locks(settings, environment), settings, holder, released)
+        locks = _shared_locks(settings, environment, _machine(folder, environment))
+        hold = _held(locks, settings, holder, released)
         if hold.locks:
             from runbook.targets.s3.leases import beating
 
@@ -160,7 +162,19 @@ def _shared(settings: EnvironmentSettings) -> bool:
     return any(target is not None for target in targets)
 
 
-def _shared_locks(settings: EnvironmentSettings, environment: str) -> dict[str, Lock]:
+def _machine(folder: Path, environment: str) -> str:
+    """This machine's name for its lock: its host's, and a number of its own, because hosts are cloned and renamed."""
+    path = folder / f"acting-{environment}.id"
+    try:
+        if not path.exists():
+            path.write_text(secrets.token_hex(16))
+        number = path.read_text().strip()
+    except OSError:
+        return ""
+    return f"{socket.gethostname()} {number}" if number else ""
+
+
+def _shared_locks(settings: EnvironmentSettings, environment: str, machine: str) -> dict[str, Lock]:
     """The locks that the site file gives an operator for. None is taken and nothing is asked yet."""
     locks: dict[str, Lock] = {}
     if settings.database is not None and settings.database.operator is not None:
@@ -172,7 +186,7 @@ def _shared_locks(settings: EnvironmentSettings, environment: str) -> dict[str, 
     if settings.storage is not None and settings.storage.operator is not None:
         from runbook.targets.s3.leases import StorageLease
 
-        locks["storage"] = StorageLease(settings.storage, settings.backup, settings.acting.lease_prefix)
+        locks["storage"] = StorageLease(settings.storage, settings.backup, settings.acting.lease_prefix, machine)
     return locks
 
 

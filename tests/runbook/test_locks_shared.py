@@ -113,6 +113,24 @@ def test_a_killed_machine_blocks_the_database_no_moment_and_the_store_for_its_ti
     assert acts(guarded, tmp_path / "two")
 
 
+def test_a_dead_run_s_lease_is_free_at_once_on_its_own_machine_only(
+    guarded: EnvironmentSettings, machine: Any, tmp_path: Path
+) -> None:
+    """Who holds a machine's own lock knows that what lies in the store under its name is of the dead."""
+    stored = without(guarded, database=None)
+    hold = machine(stored, "one")
+    name = hold.locks["storage"]._machine
+    folder = tmp_path / "the same machine, where nobody has the kernel's lock"
+    folder.mkdir()
+    (folder / "acting-prod.id").write_text(name.rpartition(" ")[2])
+    assert acts(stored, folder)
+    with pytest.raises(LockError, match="another run took it"):
+        hold.prove()
+    machine(stored, "two")
+    (folder / "acting-prod.id").write_text("")
+    assert not acts(stored, folder)
+
+
 def test_a_lost_session_is_a_lost_lock(guarded: EnvironmentSettings, machine: Any, guard_admin: Connection) -> None:
     alone = without(guarded, storage=None)
     first = machine(alone, "one")

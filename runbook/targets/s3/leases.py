@@ -33,17 +33,22 @@ _PATIENCE = Patience(connect=2.0, read=4.0, attempts=2)
 
 
 class Holding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the newest object says: who holds the lease, or that nobody does any more."""
+    """What the newest object says: who holds the lease, on which machine, or that nobody does any more."""
 
     holder: str
+    machine: str = ""
     released: bool = False
 
 
 class StorageLease:
-    """The lease of one run, below ``acting.lease_prefix`` in the bucket of the backups."""
+    """The lease of one run, below ``acting.lease_prefix`` in the bucket of the backups.
 
-    def __init__(self, settings: StorageSettings, kept: BackupSettings, prefix: str) -> None:
-        self._settings, self._kept, self._prefix = settings, kept, prefix
+    ``machine`` names this machine's own lock, which whoever takes the lease holds: what lies there under the same name
+    is of a run that is dead. Empty: that is not known, and a lease counts for its time.
+    """
+
+    def __init__(self, settings: StorageSettings, kept: BackupSettings, prefix: str, machine: str = "") -> None:
+        self._settings, self._kept, self._prefix, self._machine = settings, kept, prefix, machine
         self._opened: ObjectStore | None = None
         self._number, self._holder = 0, ""
 
@@ -96,7 +101,7 @@ class StorageLease:
 
     def _next(self, *, released: bool = False) -> None:
         """Write the next number and see that it is the highest: after a long pause, others may have come and gone."""
-        body = msgspec.json.encode(Holding(self._holder, released))
+        body = msgspec.json.encode(Holding(self._holder, self._machine, released))
         try:
             self._store.put_new(self._key(self._number + 1), body, content_type="application/json")
         except AlreadyThere as error:
@@ -121,7 +126,8 @@ class StorageLease:
             holding = msgspec.json.decode(self._store.read(newest.key), type=Holding)
         except msgspec.DecodeError as error:
             raise _malformed(newest.key) from error
-        if not holding.released and now - newest.modified < LASTS:
+        is_our_dead = bool(self._machine) and holding.machine == self._machine
+        if not holding.released and not is_our_dead and now - newest.modified < LASTS:
             raise LockError(
                 text("Another acting run holds the lease ({holder}): wait for it or stop it", holder=holding.holder)
             )
