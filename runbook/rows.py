@@ -103,7 +103,7 @@ def row(
     """
 
     def declare(check: Check) -> Check:
-        if id in _registry and _registry[id].check.__qualname__ != check.__qualname__:
+        if id in _registry and _place(_registry[id].check) != _place(check):
             raise ValueError(f"row {id} is declared twice: {check.__module__}.{check.__qualname__}")
         title, why = _docstring(check)
         declared = Row(
@@ -174,6 +174,11 @@ def lost(module: str) -> Row:
     """A stand-in for the rows of a module that cannot be imported, so that they do not vanish from the report."""
     title = text("The rows of {module} cannot be read", module=module)
     return Row(module, title, None, "", "", lambda: None, None, ())
+
+
+def _place(check: Check) -> tuple[str, str]:
+    """Where a check is written: the same one may be imported twice, another one may not take its id."""
+    return check.__code__.co_filename, check.__qualname__
 
 
 def _targets(function: Callable[..., Any]) -> tuple[str, ...]:

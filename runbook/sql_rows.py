@@ -57,7 +57,8 @@ def script_of(row: Row) -> Script | None:
 
 
 def _module(file: Path, folder: Path, source: str, digest: str) -> types.ModuleType:
-    header = sql_header.read(source, file.relative_to(folder).with_suffix("").as_posix())
+    place = file.relative_to(folder).with_suffix("").as_posix()
+    header = sql_header.read(source, place.removeprefix("sql/"))
     script = _script(file, folder, source, digest, header)
     module = types.ModuleType(f"checks.{SECTION}")
     module.__file__ = str(file)
