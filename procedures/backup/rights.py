@@ -1,10 +1,11 @@
-"""What a backup and a restore need of the database, for ``muses-runbook doctor`` and ``grants``. Changes nothing."""
+"""What a backup and a restore need of the database, for ``muses-runbook doctor``. Changes nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString
 
 from runbook.targets.postgres.access import quoted
+from runbook.targets.postgres.granting import Named, commands
 from runbook.targets.rights import Right
 from runbook.text import text
 
@@ -31,24 +32,6 @@ LEFT JOIN pg_largeobject_metadata AS m ON NOT r.rolsuper AND NOT pg_has_role(r.o
         AND (a.grantee = 0 OR pg_has_role(r.oid, a.grantee, 'USAGE')))
 WHERE r.rolname = %(role)s
 """
-_GRANT_LARGE = """
-DECLARE large oid;
-BEGIN FOR large IN SELECT oid FROM pg_largeobject_metadata LOOP
-    EXECUTE format('GRANT SELECT ON LARGE OBJECT %s TO %I', large, {role});
-END LOOP; END
-"""
-_GRANTS = """\
--- Backups: pg_dump reads everything, large objects too (once more whenever another owner has made new ones)
-GRANT pg_read_all_data TO {role};
-{large}
--- so that restore-backup can make its database; not needed where somebody else restores (--user)
-ALTER ROLE {role} CREATEDB;
-"""
-
-
-def grants_sql(operator: str) -> str:
-    """What the operator needs beside its rights in the schema, for a superuser to run; twice does no harm."""
-    return _GRANTS.format(role=quoted(operator), large=_grant_large(operator))
 
 
 def reads_all(line: Line, operator: str) -> Right:
@@ -70,9 +53,4 @@ def reads_large_objects(line: Line, operator: str) -> Right:
 
 
 def _grant_large(operator: str) -> str:
-    return f"DO {_literal(_GRANT_LARGE.format(role=_literal(operator)))};"
-
-
-def _literal(words: str) -> str:
-    """Words as a literal of SQL, for the commands that people are told to run."""
-    return "'" + words.replace("'", "''") + "'"
+    return commands("large objects", "", Named(operator, database="", schema=""))[0]

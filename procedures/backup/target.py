@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, LiteralString
 from procedures.backup import journalled, looking
 from procedures.backup.facts import Attempt, Backups, Bucket, Guarded, HostTimers, Operating, Published, Wanted
 from procedures.backup.retention import Circumstances, Retention, decide
-from procedures.backup.rights import grants_sql, reads_all, reads_large_objects
+from procedures.backup.rights import reads_all, reads_large_objects
 from runbook.errors import ActionError, NotConfigured, ProbeError
 from runbook.model import Effect, Step
 from runbook.probes import probe
@@ -172,10 +172,6 @@ class Backup(Target):
             raise NotConfigured("database", f"{self._setting}.database")
         with self._readers.reader() as line:
             return (reads_all(line, self._operator), reads_large_objects(line, self._operator))
-
-    def grants_sql(self) -> str:
-        """The least rights that backups and restores need in the database, for a superuser to run."""
-        return grants_sql(self._operator)
 
     @operation(Effect.CHANGE, needs=_BACKUP, deadline=LONGEST)
     def backup(self, *, fingerprint: Mapping[str, Any]) -> dict[str, Any]:

@@ -180,12 +180,6 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
         """What the reader and the operator may do, with the SQL that mends what they may not. Changes nothing."""
         return rights.rights(self._access)
 
-    def grants_sql(self, *, owner: str = "muses_owner") -> str:
-        """The SQL that gives both identities of the settings their least rights."""
-        settings = self._access.settings
-        operator = settings.operator.user if settings.operator else "muses_operator"
-        return rights.grants_sql(settings.schema, settings.reader.user, operator, database=settings.name, owner=owner)
-
     def trace_of(self, step: Step, since: datetime) -> Trace:
         """How far a step of a killed run got. Reads only."""
         with self._connections.reader() as reader:

@@ -76,13 +76,21 @@ def commands(right: str, of: str, named: Named) -> tuple[str, str]:
     """What gives a right and what takes it away. Raises KeyError for a right that nobody wrote SQL for."""
     names = {name: quoted(value) for name, value in named._asdict().items()}
     literals = {"ledger_name": _literal(quoted(named.ledger)), "role_name": _literal(named.role)}
-    give, take = _SQL[right]
-    return give.format(of=of, **names, **literals), take.format(of=of, **names, **literals)
+    give, take = (_unlike(words, named).format(of=of, **names, **literals) for words in _SQL[right])
+    return give, take
 
 
 def read_only(role: str) -> str:
     """The SQL that makes all of a role's transactions read-only unless it says otherwise."""
     return READ_ONLY.format(role=quoted(role))
+
+
+def _unlike(words: str, named: Named) -> str:
+    """The SQL with its dollar quotes unlike anything in a name, which would end them."""
+    tag = "$$"
+    while any(tag in name for name in named):
+        tag = f"$muses{len(tag)}$"
+    return words.replace("$$", tag)
 
 
 def _literal(words: str) -> str:

@@ -15,46 +15,6 @@ from runbook.text import Text, text
 #: By kind of right: the objects that were asked about, and whether it is held.
 Held = dict[str, dict[str, bool]]
 
-_GRANTS = """\
--- {title}
-DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
--- then, in psql: \\password {role}
-GRANT CONNECT ON DATABASE {database} TO {role};
-"""
-_READER = """\
-ALTER ROLE {role} SET default_transaction_read_only = on;
-GRANT pg_monitor TO {role};
-GRANT USAGE ON SCHEMA {schema} TO {role};
-GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};
-ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role};
--- to see how full they are
-GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role};
-ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT ON SEQUENCES TO {role};
--- to prove an index on a sample; not needed where HypoPG is installed
-GRANT TEMPORARY ON DATABASE {database} TO {role};
-CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
-"""
-_OPERATOR = """\
-GRANT pg_monitor, pg_signal_backend TO {role};
--- so that it can build and drop indexes and analyse tables
-GRANT {owner} TO {role};
-"""
-
-
-def grants_sql(
-    schema: str, reader: str, operator: str, *, database: str = "sep_muses", owner: str = "muses_owner"
-) -> str:
-    """The least rights of both identities as SQL, for a superuser to run; running it twice does no harm.
-
-    ``owner`` is the role that the tables belong to. No password is in it.
-    """
-    names = {"schema": quoted(schema), "database": quoted(database), "owner": quoted(owner)}
-    parts = (
-        (_GRANTS + _READER, reader, "The reader: checks, diagnosis and plans. It can change nothing."),
-        (_GRANTS + _OPERATOR, operator, "The operator: used only while a step of an approved plan runs."),
-    )
-    return "\n".join(words.format(title=title, role=quoted(role), **names) for words, role, title in parts)
-
 
 def rights(access: Access) -> tuple[Right, ...]:
     """The rights of the reader, then of the operator where there is one, tried by logging in as each."""

@@ -26,6 +26,7 @@ from runbook.probes import Readings, reading_through
 from runbook.settings import HostsSettings, Keys, Login, Secret
 from runbook.site import Site
 from runbook.targets.opening import open_target
+from runbook.targets.postgres.granting import Named, commands
 from runbook.targets.s3.configuration import only_by_tls
 from runbook.targets.s3.promised import State
 from runbook.text import text
@@ -476,8 +477,10 @@ class TestElsewhere:
         ground.admin.execute(sql.SQL("CREATE ROLE {}").format(new))
         try:
             assert [right.held for right in target.rights()] == [False, False]
+            named = Named(role, database=database.name, schema=database.schema)
             for _ in range(2):
-                ground.admin.execute(target.grants_sql())
+                for right, of in (("member", "pg_read_all_data"), ("large objects", ""), ("createdb", "")):
+                    ground.admin.execute(commands(right, of, named)[0])
             assert [right.held for right in target.rights()] == [True, True]
             (found,) = ground.admin.execute("SELECT rolcreatedb FROM pg_roles WHERE rolname = %s", [role]).fetchall()
             assert found["rolcreatedb"]
