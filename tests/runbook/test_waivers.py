@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import msgspec
 import pytest
 
 from runbook import site_file, waivers
+from runbook.engine import Engine
 from runbook.errors import SettingsError
 from runbook.model import Environment, Measure, Record, Run, State, Verdict, is_waived, worst_of
 from runbook.settings import Waiver
 from runbook.site import open_site
 from runbook.text import Quantity, text
+from tests.runbook.fakes import Quiet, Tank, site_at, tank_row
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TODAY = date(2026, 11, 24)
+DAY = timedelta(days=1)
 
 
 def waiver(**changes: Any) -> Waiver:
@@ -164,3 +168,22 @@ def test_waivers_are_read_from_the_site_file_and_from_their_own(tmp_path: Path) 
     (tmp_path / "w.toml").unlink()
     with pytest.raises(SettingsError, match=r"w\.toml"):
         open_site(site_file.load(site, {}))
+
+
+@pytest.mark.parametrize(("level", "acts"), [(25, False), (26, True)])
+def test_no_remedy_acts_on_what_somebody_answers_for(tmp_path: Path, level: int, acts: bool) -> None:
+    today = datetime.now(UTC).date()
+    known = waiver(row="TANK-01", state="CRITICAL", seen={"tank": 25}, start=today - DAY, expires=today + DAY)
+    tank, site = Tank(level), site_at(tmp_path)
+    settings = msgspec.structs.replace(site.settings, waivers=(known,))
+    engine = Engine(replace(site, settings=settings), Quiet(), run="R1")
+    engine.begin(tank_row(), {"tank": tank})
+    engine.settle()
+    engine.treat()
+    (record,) = engine.finish().records
+    site.history.close()
+    assert (tank.drained == 1, is_waived(record)) == (acts, not acts)
+    assert record.decision is not None
+    assert (record.decision.rule == "waivers") is not acts
+    assert record.plan is not None
+    assert record.plan.steps
