@@ -67,6 +67,11 @@ BREAKAGE = Breakage(
         "DB-01",
         frozenset({"sessions_are_leaked"}),
         operations={"end_session": LEAK},
-        also={"QUEUE-01": frozenset({"database_refuses_the_workers"}), "ETL-01": NONE, "ETL-02": NONE},
+        also={
+            "QUEUE-01": frozenset({"database_refuses_the_workers"}),
+            "QUEUE-07": NONE,
+            "ETL-01": NONE,
+            "ETL-02": NONE,
+        },
     ),
 )

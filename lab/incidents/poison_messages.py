@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab import records
 from lab.incidents import queue
 from lab.incidents.breakage import Breakage, await_effect
-from lab.incidents.truth import Truth
+from lab.incidents.truth import NONE, Truth
 from lab.place import Place
 from lab.topology import DEAD_LETTERS
 
@@ -34,5 +34,5 @@ BREAKAGE = Breakage(
     applied=_apply,
     healed=_heal,
     shows=_is_broken,
-    truth=Truth("QUEUE-02", frozenset({"messages_are_poisoned"}), fixed=False),
+    truth=Truth("QUEUE-02", frozenset({"messages_are_poisoned"}), fixed=False, also={"QUEUE-08": NONE}),
 )

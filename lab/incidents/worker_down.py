@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.incidents import replicas
 from lab.incidents.breakage import Breakage
-from lab.incidents.truth import Truth
+from lab.incidents.truth import NONE, Truth
 from lab.place import Place
 from lab.services import PROCESSING
 
@@ -20,5 +20,10 @@ BREAKAGE = Breakage(
     applied=replicas.stop,
     healed=replicas.restore,
     shows=_is_broken,
-    truth=Truth("QUEUE-01", frozenset({"initial_processing_is_down"}), operations={"start": PROCESSING}),
+    truth=Truth(
+        "QUEUE-01",
+        frozenset({"initial_processing_is_down"}),
+        operations={"start": PROCESSING},
+        also={"QUEUE-06": NONE, "QUEUE-07": NONE},
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.incidents import queue, replicas
 from lab.incidents.breakage import Breakage, await_effect
-from lab.incidents.truth import Truth
+from lab.incidents.truth import NONE, Truth
 from lab.place import Place
 from lab.services import PROCESSING
 
@@ -25,5 +25,10 @@ BREAKAGE = Breakage(
     applied=_apply,
     healed=replicas.restore,
     shows=_is_broken,
-    truth=Truth("QUEUE-01", frozenset({"worker_is_not_consuming"}), operations={"restart": PROCESSING}),
+    truth=Truth(
+        "QUEUE-01",
+        frozenset({"worker_is_not_consuming"}),
+        operations={"restart": PROCESSING},
+        also={"QUEUE-06": NONE, "QUEUE-07": NONE},
+    ),
 )

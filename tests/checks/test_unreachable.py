@@ -22,7 +22,9 @@ ROWS = {
     | {f"ETL-{number:02}" for number in range(1, 8)}
     | {f"STAGE-{number:02}" for number in range(1, 7)}
     | {f"INDEX-{number:02}" for number in range(1, 6)},
-    "broker": {"QUEUE-01", "QUEUE-02"},
+    "broker": {f"QUEUE-{number:02}" for number in range(1, 10)} | {f"BROKER-{number:02}" for number in range(1, 13)},
+    # Without the management API the other rows are skipped, and say which setting they need.
+    "broker by AMQP": {f"QUEUE-{number:02}" for number in (1, 2, 5, 6, 7, 8)},
     "storage": BACKUPS | {"ARCH-01", "ARCH-02"},
     "backup bucket": BACKUPS,
     "hosts": {f"HOST-{number:02}" for number in (1, 6, 8, 9, 11, 12, 13, 15, 16, 17, 18)},
@@ -54,8 +56,8 @@ def at_port(port: int) -> dict[str, dict[str, str]]:
     url = f"http://127.0.0.1:{port}"
     return {
         "postgresql": {"DATABASE__PORT": str(port)},
-        "rabbitmq-http": {"BROKER__MANAGEMENT_URL": url, "BROKER__PORT": str(port)},
         "rabbitmq-amqp": {"BROKER__MANAGEMENT_URL": '""', "BROKER__PORT": str(port)},
+        "rabbitmq-http": {"BROKER__MANAGEMENT_URL": url, "BROKER__PORT": str(port)},
         "s3": {"STORAGE__ENDPOINT_URL": url},
         "ssh": {"HOSTS__ADDRESSES": f'["ssh://nobody@127.0.0.1:{port}"]'},
     }
@@ -63,8 +65,8 @@ def at_port(port: int) -> dict[str, dict[str, str]]:
 
 TARGET = {
     "postgresql": "database",
+    "rabbitmq-amqp": "broker by AMQP",
     "rabbitmq-http": "broker",
-    "rabbitmq-amqp": "broker",
     "s3": "storage",
     "ssh": "hosts",
 }
