@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runbook.limits import Limits
 from runbook.model import State
-from runbook.text import Text, text
+from runbook.text import Quantity, Text, text
 
 if TYPE_CHECKING:
     from runbook.settings.broker import DeclaredPolicy
@@ -25,10 +25,15 @@ def states(inventory: Inventory, limits: Limits) -> None:
         limits.hold(State.CRITICAL, of=queue.name, value=queue.state, summary=said)
     if not inventory.broken:
         limits.hold(
-            State.OK, of="*", value=inventory.queues, summary=text("{count} queues work", count=inventory.queues)
+            State.OK,
+            of="*",
+            value=inventory.queues,
+            summary=text("{queues} work", queues=Quantity(inventory.queues, "queues")),
         )
     elif inventory.broken_count > len(inventory.broken):
-        said = text("{count} of {queues} queues do not work", count=inventory.broken_count, queues=inventory.queues)
+        said = text(
+            "{count} of {queues} do not work", count=inventory.broken_count, queues=Quantity(inventory.queues, "queues")
+        )
         limits.hold(State.CRITICAL, of="*", value=inventory.broken_count, summary=said)
 
 
@@ -94,27 +99,20 @@ def dead_letter_ways(inventory: Inventory, watched: tuple[str, ...], limits: Lim
         limits.hold(State.CRITICAL, of=name, summary=lost)
     count = inventory.without_count - len(lacking)
     others = [name for name in inventory.without_dead_letters if name not in watched]
-    some = text("{count} queues have no dead-letter exchange: {sample}", count=count, sample=", ".join(others[:5]))
-    none = text("Every other queue has a dead-letter exchange")
-    limits.judge(count, of="*", summary=some if count else none)
+    sample = {"queues": Quantity(count, "queues"), "sample": ", ".join(others[:5])}
+    some = text("{queues} without a dead-letter exchange: {sample}", **sample)
+    limits.judge(count, of="*", summary=some if count else text("Every other queue has a dead-letter exchange"))
 
 
 def _way(way: DeadLetterWay, limits: Limits) -> None:
-    shown = {"exchange": way.exchange or way.routing_key or "(default)", "count": way.queues, "queue": way.sample[0]}
+    exchange = way.exchange or way.routing_key or "(default)"
+    shown = {"exchange": exchange, "queues": Quantity(way.queues, "queues")}
     if way.leads is None:
-        limits.cannot_see(
-            text(
-                "Where {exchange} leads was not followed: {count} queues use it",
-                exchange=shown["exchange"],
-                count=way.queues,
-            )
-        )
+        limits.cannot_see(text("Where {exchange} leads was not followed; it takes what {queues} reject", **shown))
     elif way.leads:
-        limits.hold(
-            State.OK,
-            of=str(shown["exchange"]),
-            summary=text("{exchange} takes what {count} queues reject", exchange=shown["exchange"], count=way.queues),
-        )
+        limits.hold(State.OK, of=exchange, summary=text("{exchange} takes what {queues} reject", **shown))
     else:
-        lost = text("{exchange} leads nowhere: what {queue} and others ({count} queues) reject is lost", **shown)
-        limits.hold(State.CRITICAL, of=str(shown["exchange"]), summary=lost)
+        lost = text(
+            "{exchange} leads nowhere: what {queues} reject is lost, {queue} among them", queue=way.sample[0], **shown
+        )
+        limits.hold(State.CRITICAL, of=exchange, summary=lost)

@@ -143,17 +143,15 @@ def certificates(found: Iterable[Certificate], limits: Limits) -> None:
 
 def churn(cluster: Cluster, limits: Limits) -> None:
     """Judge how many connections and channels are opened a minute."""
+    connections, channels = cluster.connections_opened, cluster.channels_opened
+    if connections is None or channels is None:
+        limits.cannot_see(text("The broker does not count the connections and channels that are opened"))
+        return
+    opened = text("New connections: {rate}", rate=per_minute(60 * connections))
+    limits.judge(60 * connections, of="connections", summary=opened)
     of_channels = Threshold(limits.number("channels_warning"), limits.number("channels_critical"), unit="1/min")
-    opened = (
-        ("connections", cluster.connections_opened, limits.threshold),
-        ("channels", cluster.channels_opened, of_channels),
-    )
-    for what, rate, threshold in opened:
-        if rate is None:
-            limits.cannot_see(text("The broker does not count how many {what} are opened", what=what))
-            continue
-        said = text("{rate} {what} are opened", rate=per_minute(60 * rate), what=what)
-        limits.judge(60 * rate, of=what, summary=said, threshold=threshold)
+    more = text("New channels: {rate}", rate=per_minute(60 * channels))
+    limits.judge(60 * channels, of="channels", summary=more, threshold=of_channels)
 
 
 def unroutable(host: VirtualHost | None, limits: Limits) -> None:

@@ -33,10 +33,8 @@ def depth(queue: QueueTotal, earlier: Earlier, limits: Limits) -> None:
 
 def all_of_them(inventory: Inventory, limits: Limits) -> None:
     """Say what was looked at: a broker whose queues are all empty is judged too."""
-    said = text(
-        "{count} queues hold {messages}", count=inventory.queues, messages=Quantity(inventory.messages, "messages")
-    )
-    limits.hold(State.OK, of="*", summary=said)
+    shown = {"queues": Quantity(inventory.queues, "queues"), "messages": Quantity(inventory.messages, "messages")}
+    limits.hold(State.OK, of="*", summary=text("{queues} hold {messages}", **shown))
 
 
 def unacknowledged(inventory: Inventory, limits: Limits) -> None:
@@ -71,21 +69,17 @@ def age(queue: Queue, limits: Limits) -> None:
 
 def consumers(queue: Queue, limits: Limits) -> None:
     """Judge whether somebody consumes, and how often somebody was free where much waits."""
-    shown = {"queue": queue.name, "count": queue.consumers}
+    shown = {"queue": queue.name, "consumers": Quantity(queue.consumers, "consumers")}
     if not queue.consumers:
         state = State.CRITICAL if queue.ready else State.WARNING
         limits.hold(state, of=queue.name, value=0, summary=text("{queue} has no consumer", queue=queue.name))
     elif queue.ready < limits.number("least_messages"):
-        limits.hold(
-            State.OK, of=queue.name, value=queue.consumers, summary=text("{queue} has {count} consumers", **shown)
-        )
+        limits.hold(State.OK, of=queue.name, value=queue.consumers, summary=text("{queue} has {consumers}", **shown))
     elif queue.capacity is None:
         limits.cannot_see(text("How busy the consumers of {queue} are is not told", queue=queue.name))
     else:
         free = percent(100 * queue.capacity)
-        busy = text(
-            "The {count} consumers of {queue} are free {free} of the time while messages wait", free=free, **shown
-        )
+        busy = text("{consumers} of {queue} are free {free} of the time while messages wait", free=free, **shown)
         limits.judge(100 * queue.capacity, of=queue.name, summary=busy)
 
 

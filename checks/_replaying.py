@@ -43,7 +43,11 @@ def gone(
         return objection
     names = (f"{replica.name}: {replica.since}" for replica in running)
     since = fact(
-        text("All {count} replicas were started after the last dead letter came", count=len(running)), "", names
+        text(
+            "All {replicas} were started after the last dead letter came", replicas=Quantity(len(running), "replicas")
+        ),
+        "",
+        names,
     )
     none = fact(text("The worker has rejected nothing since"), log_of(errors.service))
     found = [{"queue": queue.name, "messages": queue.messages} for queue, _ in waiting]
@@ -58,7 +62,13 @@ def _objection(
     if not running or not work.consumers:
         return ruled_out(text("Nobody consumes {queue}: they would only wait there", queue=work.name))
     if work.ready > limits.number("least_waiting"):
-        return ruled_out(text("{queue} has enough to do: {count} wait in it", queue=work.name, count=work.ready))
+        return ruled_out(
+            text(
+                "{queue} has enough to do: {messages} wait in it",
+                queue=work.name,
+                messages=Quantity(work.ready, "messages"),
+            )
+        )
     started = [_started(replica) for replica in running]
     if any(at is None for at in started):
         return unknown(text("It is not known since when the replicas run"))

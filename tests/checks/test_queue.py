@@ -5,17 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from checks.queue import (
     check_no_dead_letters,
     check_queue_does_not_grow,
     messages_are_poisoned,
+    put_dead_letters_back,
     restore_consumers,
 )
 from runbook.errors import HistoryError, ProbeFailure
-from runbook.model import Finding, Proof, State
+from runbook.model import Finding, Proof, Risk, State
 from runbook.rows import NoPlan
+from runbook.settings.broker import ReplaySettings
 from runbook.targets.workers.replicas import Service
 from tests.checks import fakes
 from tests.checks.fakes import Told, Workers, connections, consumer, errors, group, line, queue, replica, replicas
@@ -493,3 +496,91 @@ class TestDeadLetters:
     def test_cause(self, told: Any, growth: float, proof: Proof) -> None:
         broker = Told(dead_letters=(queue(growth_per_minute=growth),))
         assert messages_are_poisoned(Workers(), broker, Told(errors=told)).proof is proof
+
+
+class TestReplay:
+    """QUEUE-02: whether the cause is gone, and the plan that puts the dead letters back."""
+
+    HOUR = timedelta(hours=1)
+    NEW = (replica(1, since=timedelta(minutes=5)), replica(2, since=timedelta(minutes=6)))
+    OLD = (replica(1, since=timedelta(hours=2)), replica(2, since=timedelta(hours=2)))
+
+    def found(
+        self,
+        *earlier: tuple[timedelta, float],
+        messages: int = 25,
+        running: Any = NEW,
+        told: Any = None,
+        **work: Any,
+    ) -> dict[str, Finding]:
+        dead = queue(messages=messages, name="muses.recepcion.muertos")
+        return fakes.diagnosed(
+            check_no_dead_letters,
+            workers=Workers(replicas=tuple(running)),
+            broker=Told(dead_letters=(dead,), queues=(queue(**{"ready": 0, **work}),)),
+            logs=Told(errors=told or errors()),
+            history=fakes.NoHistory(*((fakes.now() - ago, count) for ago, count in earlier)),
+        )
+
+    def proof(self, *earlier: tuple[timedelta, float], **told: Any) -> Proof:
+        return self.found(*earlier, **told)["cause_is_gone"].proof
+
+    @pytest.mark.parametrize(
+        ("told", "expected"),
+        [
+            pytest.param({}, C, id="none came for an hour, and the workers are new since"),
+            pytest.param({"messages": 0}, R, id="there is none"),
+            pytest.param({"running": OLD}, R, id="the workers are those that rejected them"),
+            pytest.param({"running": (NEW[0], replica(2, since=timedelta(days=1)))}, R, id="one of them is"),
+            pytest.param({"running": (replica(1, since=None),)}, U, id="how old the workers are is not known"),
+            pytest.param({"running": ()}, R, id="nobody runs"),
+            pytest.param({"consumers": 0}, R, id="nobody consumes"),
+            pytest.param({"ready": 101}, R, id="the workers have enough to do"),
+            pytest.param(
+                {"told": errors(group("message", ago=timedelta(minutes=1)))},
+                R,
+                id="the new workers reject messages too",
+            ),
+            pytest.param(
+                {"told": errors(group("message", ago=timedelta(minutes=30)))}, C, id="only the old workers rejected"
+            ),
+            pytest.param(
+                {"told": msgspec.structs.replace(errors(), unseen=("app2: silent",))},
+                U,
+                id="part of the log cannot be read",
+            ),
+        ],
+    )
+    def test_cause_is_gone(self, told: dict[str, Any], expected: Proof) -> None:
+        assert self.proof((self.HOUR, 25.0), **told) is expected
+
+    def test_new_ones_that_came_a_moment_ago(self) -> None:
+        assert self.proof((self.HOUR, 25.0), (timedelta(minutes=10), 24.0)) is R
+        assert self.proof((self.HOUR, 24.0), (timedelta(minutes=14), 25.0)) is R
+        assert self.proof((self.HOUR, 24.0), (timedelta(minutes=16), 25.0)) is C
+
+    def test_what_no_earlier_run_saw_is_not_known(self) -> None:
+        assert self.proof() is U
+
+    def test_the_plan_says_how_many_go_first_and_that_nothing_takes_it_back(self) -> None:
+        settings = ReplaySettings(most=10)
+        (step,) = put_dead_letters_back(self.found((self.HOUR, 25.0)), Replaying(settings))
+        assert (step.operation, step.arguments) == ("replay", {"queue": "muses.recepcion.muertos", "most": 10})
+        assert (step.fingerprint, step.risk, step.undo) == ({"messages": 25}, Risk.HIGH, None)
+        assert "Put 10 of 25 messages" in str(step.what)
+        assert "5 first" in str(step.what)
+        assert "cannot be undone" in str(step.what)
+
+    def test_there_is_no_plan_while_the_cause_is_there(self) -> None:
+        found = self.found((self.HOUR, 25.0), running=self.OLD)
+        with pytest.raises(NoPlan, match="nothing shows a change"):
+            list(put_dead_letters_back(found, Replaying(ReplaySettings())))
+
+
+class Replaying:
+    """The broker as the remedy asks it."""
+
+    dead_letter_names = ("muses.recepcion.muertos",)
+
+    def __init__(self, replaying: ReplaySettings) -> None:
+        self.replaying = replaying
