@@ -18,9 +18,9 @@ from runbook.limits import Amount, Threshold
 from runbook.text import Text, text
 from runbook.units import parse_duration, parse_size
 
-KEYS = ("id", "title", "why", "severity", "warning", "critical", "params", "timeout")
+KEYS = ("id", "title", "title-en", "why", "why-en", "severity", "warning", "critical", "params", "timeout")
 COUNT = "count"
-_ENTRY = re.compile(r"([A-Za-z]+)\s*:\s*(.*)")
+_ENTRY = re.compile(r"([A-Za-z-]+)\s*:\s*(.*)")
 _LIMIT = re.compile(r"(?:(?P<column>[^\W\d]\w*)\s*(?=[<>]))?(?P<sign>[<>]?)(?!=)\s*(?P<amount>-?[\d.].*)")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 _COMMENT = re.compile(r"\s*(?:--(?P<line>[^\n]*)|/\*(?P<block>.*?)\*/|(?P<meta>\\[^\n]*))", re.DOTALL)
@@ -33,11 +33,14 @@ _LONGEST_TITLE = 160
 
 
 class Header(msgspec.Struct):
-    """What a script says of itself. ``subject`` is the column that decides, or ``count``."""
+    """What a script says of itself; ``title`` and ``why`` in English and Spanish, the same where only one is given.
+
+    ``subject`` is the column that decides, or ``count``.
+    """
 
     id: str
-    title: str
-    why: str = ""
+    title: tuple[str, str]
+    why: tuple[str, str] = ("", "")
     subject: str = COUNT
     threshold: Threshold = msgspec.field(default_factory=lambda: Threshold(0, None, unit="findings"))
     parameters: dict[str, str | None] = msgspec.field(default_factory=dict)
@@ -49,9 +52,10 @@ def read(source: str, name: str) -> Header:
     """The header of a script; ``name`` is its path within its folder, without the ending."""
     lines = list(_comments(source))
     given = _entries(lines)
-    header = Header(id=id_of(name), title=given.get("title") or _first_words(lines) or _spoken(name))
-    header.title = header.title[:_LONGEST_TITLE]
-    header.why = given.get("why", "")
+    spanish = given.get("title") or _first_words(lines) or _spoken(name)
+    titles = (given.get("title-en", spanish)[:_LONGEST_TITLE], spanish[:_LONGEST_TITLE])
+    header = Header(id=id_of(name), title=titles)
+    header.why = (given.get("why-en", given.get("why", "")), given.get("why", ""))
     _take_id(header, given)
     _take_parameters(header, given)
     _take_timeout(header, given)

@@ -106,17 +106,18 @@ def _declared(script: Script, header: Header, file: Path) -> Callable[..., None]
         return sql_judging.tell(asked, scripts, limits)
 
     check.__module__, check.__qualname__ = f"checks.{SECTION}", str(file)
-    check.__doc__ = f"{header.title}\n\n{header.why}" if header.why else header.title
+    check.__doc__ = header.title[0]
     check.script = script  # type: ignore[attr-defined]
     declare = rows.row(
         script.id,
         source=script.file,
-        es=header.title,
+        es=header.title[1],
         threshold=header.threshold,
         settings={"slow": SLOW},
         person=_PERSON,
     )
-    causes = rows.of(declare(check)).causes
+    declared = rows.of(declare(check))
+    declared.why = bilingual(*header.why) if header.why[0] else None
     words = bilingual("What the script found", "Lo que encontró el script")
-    causes.append(Cause("what_was_found", words, what_was_found, ("scripts",)))
+    declared.causes.append(Cause("what_was_found", words, what_was_found, ("scripts",)))
     return check

@@ -106,9 +106,12 @@ def test_a_header_says_how_bad_it_is(header: str, threshold: Threshold, subject:
 
 
 def test_a_header_says_what_it_needs() -> None:
-    read = sql_header.read("-- params: desde, hasta='2024-12-31'\n-- timeout: 2 min\n-- why: Porque sí\nSELECT 1", "v")
+    header = (
+        "-- title: Uno\n-- title-en: One\n-- why: Porque sí\n-- timeout: 2 min\n-- params: desde, hasta='2024-12-31'"
+    )
+    read = sql_header.read(f"{header}\nSELECT 1", "v")
     assert read.parameters == {"desde": None, "hasta": "2024-12-31"}
-    assert (read.timeout, read.why) == (timedelta(minutes=2), "Porque sí")
+    assert (read.timeout, read.title, read.why[1]) == (timedelta(minutes=2), ("One", "Uno"), "Porque sí")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import checks
+from runbook import sql_rows
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.probes import Readings, reading_through
 from runbook.settings import SqlRowsSettings
@@ -237,6 +240,22 @@ def test_a_slow_statement_gets_its_plan_and_the_index_that_would_help(scripts: S
     assert "Seq Scan" in " ".join(slow.plan)
     assert "CURP7" not in " ".join(slow.plan)
     assert [("tbae002_bajas" in command, "curp" in command) for command in slow.indexes] == [(True, True)]
+
+
+@pytest.mark.parametrize(("active", "found"), [("A", [("RECIBIDO", "2", "1, 99")]), ("I", [])])
+def test_our_own_script_finds_a_status_that_is_there_twice(
+    scripts: Scripts, filled: PostgresServer, active: str, found: list[tuple[str, ...]]
+) -> None:
+    ours = Path(checks.__file__).parent / "sql"
+    (ours_script,) = [sql_rows.module_of(file, ours).check.script for file in sql_rows.files(ours)]
+    with closing(filled.admin()) as admin:
+        admin.execute("DELETE FROM muses_dev.ctmu011_estatus_procesamiento WHERE id_estatus_procesamiento = 99")
+        admin.execute(
+            "INSERT INTO muses_dev.ctmu011_estatus_procesamiento (id_estatus_procesamiento, descripcion, activo)"
+            f" VALUES (99, 'Recibido ', '{active}')"
+        )
+    (listing,) = scripts.result(scripts.asked(ours_script)).listings
+    assert list(listing.rows) == found
 
 
 def test_nothing_of_a_session_outlives_its_script(scripts: Scripts, filled: PostgresServer) -> None:
