@@ -38,7 +38,7 @@ def copy_of(settings: EnvironmentSettings, environment: str) -> Copy | None:
             from runbook.targets.postgres.journal_copy import DatabaseCopy
 
             access = Access("database", f"environments.{environment}.database", settings.database)
-            return DatabaseCopy(access, settings.purge.state_schema, journal, name)
+            return DatabaseCopy(access, journal, name)
         case "none":
             return None
         case where:

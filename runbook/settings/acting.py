@@ -25,8 +25,9 @@ class JournalSettings(Strict, frozen=True, kw_only=True):
     """A copy of the journal where the machine that acts cannot rewrite it; without it (``none``) there is none.
 
     ``storage``: one object a line below ``prefix`` in ``bucket`` (``storage.backup_bucket`` unless said), locked in
-    compliance mode for ``lock_days``, written with ``keys`` (the operator's unless said). ``database``: a table that
-    ``login`` may add to and read and nothing else. ``name`` tells this machine's journal from others' (its host name).
+    compliance mode for ``lock_days``, written with ``keys`` (the operator's unless said). ``database``: a table in
+    ``schema`` that ``login`` may add to and read and nothing else. ``name`` tells this machine's journal from others'
+    (its host name).
     """
 
     copy: Literal["none", "storage", "database"] = "none"
@@ -36,6 +37,7 @@ class JournalSettings(Strict, frozen=True, kw_only=True):
     lock_days: int = 400
     keys: Keys | None = None
     login: Login | None = None
+    schema: str = "muses_journal"
 
     def __post_init__(self) -> None:
         if self.copy == "database" and self.login is None:

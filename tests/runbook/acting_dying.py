@@ -124,6 +124,23 @@ def _scale(workers: Any) -> Iterator[Step]:
     yield _restoring.scale("poco", {"running": 1, "to": 2}, 8)
 
 
+def _backups(backup: Any) -> float:
+    return 0.0 if backup.backups().newest_good else 1.0
+
+
+def _back_up(backup: Any) -> Iterator[Step]:
+    return _procedure(backup, "backup", Effect.CHANGE)
+
+
+def _purge(purge: Any) -> Iterator[Step]:
+    return _procedure(purge, "purge", Effect.DESTROY)
+
+
+def _procedure(target: Any, operation: str, effect: Effect) -> Iterator[Step]:
+    what = text("The procedure {name}", name=operation)
+    yield Step(what=what, target=operation, operation=operation, fingerprint=target.fingerprint(), effect=effect)
+
+
 REMEDIES = {
     "end_session": Remedy("database", KEPT, lambda database: len(_leaked(database)), _end),
     "create_index": Remedy(
@@ -134,6 +151,8 @@ REMEDIES = {
     "restart": Remedy("workers", 0, lambda workers: len(_tired("atorado")(workers)), _restart),
     "roll": Remedy("workers", 0, lambda workers: len(_tired("viejo")(workers)), _roll),
     "scale": Remedy("workers", 0, _few, _scale),
+    "backup": Remedy("backup", 0, _backups, _back_up),
+    "purge": Remedy("purge", 0, lambda purge: sum(table.qualifying for table in purge.due()), _purge),
 }
 
 

@@ -23,9 +23,9 @@ from tests.runbook.fakes import ACTS
 from tests.runbook.targets.servers_postgres import PASSWORD, Connection, PostgresServer, installations
 from tests.runbook.targets.servers_storage import root, storage_server, user
 
-#: The second one locks what is written.
-BUCKET, LOCKED = "muses-guardias", "muses-bitacora"
-WRITING = ("s3:Get*", "s3:List*", "s3:Put*", "s3:Delete*")
+#: The last one locks what is written.
+BUCKET, ARCHIVE, LOCKED = "muses-guardias", "muses-archivo", "muses-bitacora"
+WRITING = ("s3:Get*", "s3:List*", "s3:Put*", "s3:Delete*", "s3:Abort*")
 _numbers = itertools.count(1)
 
 
@@ -49,8 +49,9 @@ def guard_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with storage_server(tmp_path_factory.mktemp("guards") / "lab") as place:
         s3 = root(place)
         s3.create_bucket(Bucket=BUCKET)
+        s3.create_bucket(Bucket=ARCHIVE)
         s3.create_bucket(Bucket=LOCKED, ObjectLockEnabledForBucket=True)
-        for bucket in (BUCKET, LOCKED):
+        for bucket in (BUCKET, ARCHIVE, LOCKED):
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         yield place
 
@@ -60,7 +61,13 @@ def guard_storage(guard_place: Place) -> StorageSettings:
     """The first bucket, under an operator who may do everything but lift a lock."""
     access, secret = user(guard_place, "guard", *WRITING)
     keys = Keys(access_key=Secret(file=access), secret_key=Secret(file=secret))
-    return StorageSettings(endpoint_url=guard_place.storage_url, backup_bucket=BUCKET, reader=keys, operator=keys)
+    return StorageSettings(
+        endpoint_url=guard_place.storage_url,
+        backup_bucket=BUCKET,
+        archive_bucket=ARCHIVE,
+        reader=keys,
+        operator=keys,
+    )
 
 
 @pytest.fixture

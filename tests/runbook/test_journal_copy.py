@@ -41,8 +41,10 @@ def tabled(
     guarded: EnvironmentSettings, guard_postgres: PostgresServer, guard_admin: Connection
 ) -> EnvironmentSettings:
     """A copy in the database, whose table a superuser made."""
-    guard_admin.execute(journal_sql(guarded.purge.state_schema, "muses_journal"))
-    journal = JournalSettings(copy="database", name="app1", login=guard_postgres.login("muses_journal"))
+    schema = f"copy_{guarded.purge.state_schema}"
+    guard_admin.execute(journal_sql(schema, "muses_journal"))
+    login = guard_postgres.login("muses_journal")
+    journal = JournalSettings(copy="database", name="app1", login=login, schema=schema)
     return msgspec.structs.replace(guarded, journal=journal)
 
 
@@ -154,7 +156,7 @@ def test_the_table_s_role_and_the_operator_change_nothing_in_it(
             session.execute("SET default_transaction_read_only = off")
             for words in ("UPDATE {}.journal SET line = ''", "DELETE FROM {}.journal", "TRUNCATE {}.journal"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    session.execute(words.format(tabled.purge.state_schema))
+                    session.execute(words.format(tabled.journal.schema))
     assert missing(tabled, tmp_path) == []
 
 
@@ -171,7 +173,7 @@ def test_the_table_s_role_and_the_operator_change_nothing_in_it(
 def test_a_table_that_the_machine_could_rewrite_is_no_copy(
     grant: str, tabled: EnvironmentSettings, guard_admin: Connection, tmp_path: Path
 ) -> None:
-    guard_admin.execute(grant.format(schema=tabled.purge.state_schema))
+    guard_admin.execute(grant.format(schema=tabled.journal.schema))
     with pytest.raises(JournalError, match="could rewrite the copy"):
         opened(tabled, tmp_path)
 
@@ -218,7 +220,7 @@ def test_a_table_that_is_not_there_or_a_login_that_is_not_let_in_lets_nothing_ac
     login = msgspec.structs.replace(tabled.journal.login, user="muses_nadie")
     with pytest.raises(JournalError, match="cannot be used"):
         write(with_journal(tabled, login=login), tmp_path)
-    guard_admin.execute(f"DROP TABLE {tabled.purge.state_schema}.journal")
+    guard_admin.execute(f"DROP TABLE {tabled.journal.schema}.journal")
     with pytest.raises(JournalError, match="cannot be used"):
         write(tabled, tmp_path)
 

@@ -16,12 +16,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lab.place import Place
 from runbook import journal, milestones
 from runbook.model import Record, State
-from runbook.settings import EnvironmentSettings, JournalSettings, WorkersSettings
+from runbook.settings import ArchiveSettings, EnvironmentSettings, JournalSettings, WorkersSettings
+from tests.procedures.purge.ground import publish_backup
 from tests.runbook import acting_dying
 from tests.runbook.acting_dying import APPLICATION, INDEX, KEPT, REMEDIES, TABLE, Dying, dying_process, quick, starts
 from tests.runbook.targets.servers_postgres import Connection, PostgresServer, until
+from tests.runbook.targets.servers_storage import root
 from tests.runbook.targets.servers_supervisor import USER, supervisord
 
 pytest_plugins = ("tests.runbook.shared_servers",)
@@ -48,6 +51,13 @@ numprocs_start=1
 autostart=false
 startsecs=0
 """
+#: Those that are a whole procedure, with a kill matrix of their own; here they pass the boundaries around it.
+PROCEDURES = ("backup", "purge")
+#: Records that a purge takes.
+OLD = """
+INSERT INTO muses_dev.tbae002_bajas (uuid, id_subsistema, id_estatus_procesamiento, fecha_actualizacion)
+SELECT gen_random_uuid()::text, 1, 3, now() - interval '200 days' FROM generate_series(1, 5)
+"""
 #: Before this nothing was begun, and after that nothing is left open.
 BEGUN, ENDED = milestones.MILESTONES.index("begin written"), milestones.MILESTONES.index("end written")
 #: From here on an intent is in the journal; from there on its result is.
@@ -55,7 +65,7 @@ INTENT, RESULT = milestones.MILESTONES.index("intent written"), milestones.MILES
 DONE = milestones.MILESTONES.index("step done")
 SHORT = [
     *(("end_session", name) for name in milestones.MILESTONES),
-    *((remedy, "step done") for remedy in REMEDIES if remedy != "end_session"),
+    *((remedy, "step done") for remedy in REMEDIES if remedy not in ("end_session", *PROCEDURES)),
 ]
 WHOLE = [(remedy, name) for remedy in REMEDIES for name in milestones.MILESTONES if (remedy, name) not in SHORT]
 
@@ -76,16 +86,30 @@ def dying(folder: Path) -> Iterator[Dying]:
 
 
 @pytest.fixture
-def settings(guarded: EnvironmentSettings, folder: Path) -> EnvironmentSettings:
+def settings(guarded: EnvironmentSettings, folder: Path, guard_postgres: PostgresServer) -> EnvironmentSettings:
     """Both locks, and a copy of the journal that nobody rewrites."""
     workers = WorkersSettings(url=f"unix://{folder}/s.sock", queue="muses.recepcion", max_replicas=8)
     number = guarded.purge.state_schema
     copy = JournalSettings(copy="storage", name=number, bucket="muses-bitacora", lock_days=1)
-    return msgspec.structs.replace(guarded, workers=workers, journal=copy)
+    return msgspec.structs.replace(
+        guarded,
+        workers=workers,
+        journal=copy,
+        storage=msgspec.structs.replace(guarded.storage, backup_prefix=f"{number}/"),
+        archive=ArchiveSettings(prefix=f"{number}/", encryption="none", storage_class="STANDARD"),
+        backup=msgspec.structs.replace(guarded.backup, programs=guard_postgres.programs),
+        purge=msgspec.structs.replace(guarded.purge, max_percent=100, build_missing_indexes=True),
+    )
 
 
 @pytest.fixture
-def break_it(guard_postgres: PostgresServer, guard_admin: Connection, folder: Path) -> Iterator[Callable[[str], None]]:
+def break_it(
+    guard_postgres: PostgresServer,
+    guard_admin: Connection,
+    guard_place: Place,
+    settings: EnvironmentSettings,
+    folder: Path,
+) -> Iterator[Callable[[str], None]]:
     """Breaks what a remedy mends, whatever was there before."""
     with ExitStack() as made:
 
@@ -95,9 +119,12 @@ def break_it(guard_postgres: PostgresServer, guard_admin: Connection, folder: Pa
                     made.callback(guard_postgres.session(APPLICATION).close)
             elif remedy == "create_index":
                 guard_admin.execute(f"DROP INDEX IF EXISTS muses_dev.{INDEX}")
+            elif remedy == "purge":
+                guard_admin.execute(OLD)
+                publish_backup(root(guard_place), bucket="muses-guardias", prefix=settings.storage.backup_prefix)
             elif remedy == "analyze":
                 guard_admin.execute(f"SELECT pg_stat_reset_single_table_counters('muses_dev.{TABLE}'::regclass)")
-            else:
+            elif remedy in SERVICES:
                 _stand(folder, *SERVICES[remedy])
 
         yield broken
@@ -139,7 +166,7 @@ class Case:
         assert len(steps) == (INTENT <= at < RESULT)
         if steps:
             seen = "done" if at >= DONE else "not done"
-            expected = "halfway" if remedy == "roll" else seen
+            expected = "halfway" if remedy in ("roll", *PROCEDURES) else seen
             assert f"is {expected}" in str(steps[0].summary)
         evidence = [one for finding in said.findings for one in finding.evidence]
         assert len(evidence) == (INTENT <= at < ENDED)

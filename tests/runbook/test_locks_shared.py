@@ -29,7 +29,7 @@ from runbook.targets.s3 import leases
 from runbook.targets.s3.leases import StorageLease
 from tests.faulty_store import FaultyStore
 from tests.runbook.fakes import Quiet, Tank, drain_step, site_at, tank_row
-from tests.runbook.targets.servers_postgres import Connection
+from tests.runbook.targets.servers_postgres import Connection, PostgresServer
 from tests.runbook.targets.servers_storage import root
 from tests.store_faults import deny, fail
 
@@ -362,3 +362,13 @@ def test_the_session_that_holds_the_lock_is_never_ended(guarded: EnvironmentSett
         database.end_session(fingerprint={}, **ours.identity)
     database.close()
     hold.prove()
+
+
+def test_the_reader_looks_into_the_schema_that_the_lock_made(
+    guarded: EnvironmentSettings, machine: Any, guard_postgres: PostgresServer
+) -> None:
+    """The purge's ledger lies there too: whether there is one is asked before there is."""
+    machine(guarded, "one")
+    with guard_postgres.session(role="muses_reader") as reader:
+        words = f"SELECT to_regclass('{guarded.purge.state_schema}.purge_run') IS NULL AS none"
+        assert reader.execute(words).fetchone() == {"none": True}

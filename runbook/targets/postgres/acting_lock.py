@@ -64,6 +64,7 @@ class DatabaseLock:
             raise held_by(by[0]["holder"] if by else "?")
         if not found["schema_there"]:
             self._run("acting_schema")
+            self._run("acting_reader")
         if not found["table_there"]:
             self._run("acting_table")
         (row,) = self._rows("acting_take", holder=holder)
@@ -88,7 +89,8 @@ class DatabaseLock:
     def _statement(self, name: str) -> Any:
         from psycopg import sql
 
-        return statement(name, schema=sql.Identifier(self._schema))
+        reader = sql.Identifier(self._access.settings.reader.user)
+        return statement(name, schema=sql.Identifier(self._schema), reader=reader)
 
 
 def held_by(holder: str) -> LockError:

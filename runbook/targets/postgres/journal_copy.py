@@ -28,11 +28,12 @@ GRANT SELECT, INSERT ON {schema}.journal TO {writer};
 class DatabaseCopy:
     """The copy of the journal of the machine called ``name``."""
 
-    def __init__(self, access: Access, schema: str, journal: JournalSettings, name: str) -> None:
+    def __init__(self, access: Access, journal: JournalSettings, name: str) -> None:
         if journal.login is None:
             raise JournalError(text("The journal's copy in the database needs journal.login"))
         writing = msgspec.structs.replace(access.settings, operator=journal.login)
-        self._access, self._schema, self._name = Access(access.target, access.setting, writing), schema, name
+        self._access = Access(access.target, access.setting, writing)
+        self._schema, self._name = journal.schema, name
         self._roles = [login.user for login in _logins(access, journal.login)]
 
     def held(self) -> Mapping[int, Collection[str]]:

@@ -76,7 +76,9 @@ def servers(home: Path) -> Iterator[Servers]:
         postgres.stop()
 
 
-def publish_backup(s3: Any, *, prefix: str = "", age: timedelta = timedelta(hours=1), verified: bool = True) -> str:
+def publish_backup(
+    s3: Any, *, bucket: str = BACKUPS, prefix: str = "", age: timedelta = timedelta(hours=1), verified: bool = True
+) -> str:
     """A backup as the nightly job leaves it; its folder."""
     finished = datetime.now(UTC) - age
     folder, body = f"{prefix}{finished:%Y%m%dT%H%M%SZ}/", b"dump"
@@ -88,8 +90,8 @@ def publish_backup(s3: Any, *, prefix: str = "", age: timedelta = timedelta(hour
         "finished_at": finished.isoformat(),
         "verified": verified,
     }
-    s3.put_object(Bucket=BACKUPS, Key=f"{folder}data.dump", Body=body)
-    s3.put_object(Bucket=BACKUPS, Key=f"{folder}manifest.json", Body=json.dumps(manifest).encode())
+    s3.put_object(Bucket=bucket, Key=f"{folder}data.dump", Body=body)
+    s3.put_object(Bucket=bucket, Key=f"{folder}manifest.json", Body=json.dumps(manifest).encode())
     return folder
 
 
