@@ -28,7 +28,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     """``named``, ``proven``: breakage → seconds until its cause was named, its fix proven; None where it was not.
 
     ``misnamed``: confirmed causes that are wrong (``"ROW cause"``). ``wrong``: actions that nothing broken allows.
-    ``outside``: actions that the site's policy does not allow.
+    ``outside``: actions that the site's policy does not allow. ``alarms``: breached rows that no truth speaks of.
     """
 
     named: dict[str, float | None]
@@ -36,6 +36,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     misnamed: tuple[str, ...]
     wrong: tuple[str, ...]
     outside: tuple[str, ...]
+    alarms: tuple[str, ...] = ()
 
 
 def score(broken: Sequence[Breakage], runs: Sequence[Run], began: datetime, policy: dict[str, Any]) -> Score:
@@ -46,6 +47,7 @@ def score(broken: Sequence[Breakage], runs: Sequence[Run], began: datetime, poli
         misnamed=tuple(sorted(set(_misnamed(broken, runs)))),
         wrong=tuple(_wrong(broken, runs)),
         outside=tuple(_outside(runs, policy)),
+        alarms=tuple(sorted(set(_alarms(broken, runs)))),
     )
 
 
@@ -89,6 +91,13 @@ def _misnamed(broken: Sequence[Breakage], runs: Iterable[Run]) -> Iterator[str]:
             for cause in _confirmed(record):
                 if not any(each.truth.right(record["row"], cause) for each in broken):
                     yield f"{record['row']} {cause}"
+
+
+def _alarms(broken: Sequence[Breakage], runs: Iterable[Run]) -> Iterator[str]:
+    expected = frozenset[str]().union(*(each.truth.rows for each in broken))
+    return (
+        record["row"] for run in runs for record in run["records"] if breached(record) and record["row"] not in expected
+    )
 
 
 def _wrong(broken: Sequence[Breakage], runs: Iterable[Run]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from lab.drill.results import Result
 Line = tuple[str, ...]
 
 _SPANISH = {
-    "head": "Incidente|Simulacros|Causa|Nombrada, s|Corregidos|Probado, s|Erradas|Fuera|Total, s",
+    "head": "Incidente|Simulacros|Causa|Nombrada, s|Corregidos|Probado, s|Erradas|Fuera|Alarmas de más|Total, s",
     "all": "Todos",
     "fault": "el laboratorio falló, no cuenta: {}",
     "mute": "«check» no dio resultado: {}",
@@ -20,10 +20,11 @@ _SPANISH = {
     "misnamed": "causa equivocada: {}",
     "wrong": "acción errada: {}",
     "outside": "acción fuera de la política: {}",
+    "alarm": "alarma de más: {}",
     "unfixed": "no se corrigió o no se probó: {}",
 }
 _ENGLISH = {
-    "head": "Breakage|Drills|Cause right|Named, s|Fixed|Proven, s|Wrong actions|Outside policy|Whole drill, s",
+    "head": "Breakage|Drills|Cause right|Named, s|Fixed|Proven, s|Wrong actions|Outside policy|False alarms|Whole drill, s",
     "all": "All",
     "fault": "the lab failed, it does not count: {}",
     "mute": "`check` gave no run: {}",
@@ -31,6 +32,7 @@ _ENGLISH = {
     "misnamed": "a wrong cause: {}",
     "wrong": "a wrong action: {}",
     "outside": "an action outside policy: {}",
+    "alarm": "a false alarm: {}",
     "unfixed": "not fixed or not proven: {}",
 }
 _TITLES = ("## One breakage at a time", "## Two at once")
@@ -87,6 +89,7 @@ def _line(title: str, results: Sequence[Result], names: set[str]) -> Line:
         _seconds([at for at in fixed if isinstance(at, float)]),
         str(sum(len(score.wrong) for score in scores)),
         str(sum(len(score.outside) for score in scores)),
+        str(sum(len(score.alarms) for score in scores)),
         _seconds([sum(result.seconds.values()) for result in results]),
     )
 
@@ -101,7 +104,7 @@ def _seconds(values: Sequence[float]) -> str:
 def _remarks(results: Iterable[Result], words: dict[str, str]) -> Iterator[str]:
     """What did not go as it should, one line a drill, and what the lab could not do."""
     for result in results:
-        if not result.perfect:
+        if not result.perfect or (result.score and result.score.alarms):
             what = f"{result.series} #{result.number} ({' + '.join(result.broken)})"
             yield f"{what}: {'; '.join(words[fault].format(about) for fault, about in _faults(result))}"
 
@@ -117,4 +120,5 @@ def _faults(result: Result) -> Iterator[tuple[str, str]]:
     yield from (("misnamed", cause) for cause in score.misnamed)
     yield from (("wrong", action) for action in score.wrong)
     yield from (("outside", action) for action in score.outside)
+    yield from (("alarm", row) for row in score.alarms)
     yield from (("unfixed", name) for name, at in result.fixed.items() if at is None)

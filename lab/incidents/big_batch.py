@@ -7,7 +7,7 @@ from datetime import datetime
 from lab import records
 from lab.incidents import database
 from lab.incidents.breakage import Breakage
-from lab.incidents.truth import Truth
+from lab.incidents.truth import NONE, Truth
 from lab.place import Place
 
 LOT, SUBSYSTEM = 25_000, 4
@@ -59,6 +59,6 @@ BREAKAGE = Breakage(
         "ETL-01",
         frozenset({"batch_is_very_large"}),
         fixed=False,
-        also={"ETL-02": frozenset({"batch_is_very_large"})},
+        also={"ETL-02": frozenset({"batch_is_very_large"}), "DB-08": NONE, "DB-09": NONE},
     ),
 )

@@ -71,6 +71,6 @@ BREAKAGE = Breakage(
         "STAGE-01",
         frozenset({"purge_has_not_run", "records_came_late"}),
         operations={"purge": ""},
-        also={"ARCH-01": NONE},
+        also={"ARCH-01": NONE, "DB-08": NONE, "DB-09": NONE},
     ),
 )

@@ -128,6 +128,11 @@ def test_more_attempts_than_the_policy_has_are_outside_it() -> None:
     assert scored("worker-down", again, again, again, again).outside
 
 
+def test_a_breached_row_that_the_truth_does_not_speak_of_is_a_false_alarm() -> None:
+    assert scored("worker-down", run(record("ETL-01"))).alarms == ("ETL-01",)
+    assert scored("worker-down+big-batch", run(record("ETL-01"), record("QUEUE-01"))).alarms == ()
+
+
 def test_a_row_that_something_nobody_may_fix_breaches_too_cannot_pass() -> None:
     overload, batch, refuses = (BREAKAGES[name] for name in ("database-overload", "big-batch", "database-refuses"))
     assert not can_be_proven(overload, (overload, batch))
@@ -186,7 +191,7 @@ def test_the_table_counts_and_tells_what_went_wrong() -> None:
     wrong = msgspec.structs.replace(bad, misnamed=("ETL-01 x",), wrong=("scale y",))
     found = (result(0), result(1, score=wrong, fixed={"worker-down": None}), result(2, score=None, fault="el disco"))
     english = table.markdown(found)
-    assert "| worker-down | 2 | 1/2 | 2.0 / 2.0 | 1/2 | 6.0 / 6.0 | 1 | 0 | 7.0 / 7.0 |" in english
+    assert "| worker-down | 2 | 1/2 | 2.0 / 2.0 | 1/2 | 6.0 / 6.0 | 1 | 0 | 0 | 7.0 / 7.0 |" in english
     assert "7 #1 (worker-down): a wrong cause: ETL-01 x; a wrong action: scale y; not fixed" in english
     assert "7 #2 (worker-down): the lab failed, it does not count: el disco" in english
     assert "Two at once" not in english
