@@ -55,6 +55,11 @@ class Target:
         """
         return traces.unknown()
 
+    def observed_by(self, step: Step) -> frozenset[str]:
+        """The step's arguments that change nothing on the target; none for an operation the target does not have."""
+        found = getattr(type(self), step.operation, None)
+        return getattr(found, "__observes__", frozenset())
+
     def interrupt(self) -> None:
         """Ask a running operation to end at its next safe point. Nothing by default: it ends by itself, soon."""
 
@@ -73,14 +78,15 @@ class Target:
 
 
 def operation(
-    effect: Effect, *, needs: str = "", deadline: timedelta = DEADLINE
+    effect: Effect, *, needs: str = "", deadline: timedelta = DEADLINE, observes: frozenset[str] = frozenset()
 ) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
     """Make a target's method an operation: a change with a declared effect, reached only through ``perform``.
 
     ``needs`` names the operator's rights that it cannot do without, in the words of ``runbook.grants.needs``.
 
     ``deadline`` is how long it may take; one that may take long must be safe to leave behind and should heed
-    ``Target.interrupt``. Anything it raises that is not of the error tree is wrapped as ActionError.
+    ``Target.interrupt``. ``observes`` names arguments that only say what to look at afterwards: an approved step is the
+    same with others. Anything it raises that is not of the error tree is wrapped as ActionError.
     """
 
     def declare(method: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -96,6 +102,7 @@ def operation(
         act.__effect__ = effect  # type: ignore[attr-defined]
         act.__needs__ = needs  # type: ignore[attr-defined]
         act.__deadline__ = deadline  # type: ignore[attr-defined]
+        act.__observes__ = observes  # type: ignore[attr-defined]
         return act
 
     return declare
