@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
@@ -24,6 +24,7 @@ from runbook.model import Choice, Decision, Plan, State, Step
 from runbook.plans.approving import Standing
 from runbook.plans.plan_file import PlanFile, PlannedRow, plain
 from runbook.policy import SIGNATURE
+from runbook.targets.base import Target
 from runbook.text import Text, text
 
 #: What of a step must be the same; how it is told, and out of how many objects, may differ.
@@ -61,10 +62,10 @@ class Mandate:
         return Decision(choice=Choice.ACT, reason=words, rule=RULE, by=self._standing.names)
 
 
-def differences(approved: Plan, now: Plan) -> tuple[str, ...]:
+def differences(approved: Plan, now: Plan, targets: Mapping[str, Any]) -> tuple[str, ...]:
     """What differs between the approved steps and those that would be planned now; empty when nothing does."""
     pairs = enumerate(zip_longest(approved.steps, now.steps), 1)
-    return tuple(f"{n}. {told}" for n, (then, new) in pairs for told in _differences(then, new))
+    return tuple(f"{n}. {told}" for n, (then, new) in pairs for told in _differences(then, new, targets))
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def _refusal(planned: PlannedRow | None, job: Job) -> Decision | None:
         return _refused(CHANGED, _unbreached(job))
     if job.plan is None or not job.plan.steps:
         return _refused(CHANGED, text("The remedy would do nothing now"))
-    changed = differences(planned.plan, job.plan)
+    changed = differences(planned.plan, job.plan, job.targets)
     if changed:
         return _refused(CHANGED, text("Changed since the plan was made: {changes}", changes="; ".join(changed)))
     if job.decision is None or (job.decision.choice is Choice.LEAVE and job.decision.rule != SIGNATURE):
@@ -123,13 +124,15 @@ def _refused(rule: str, reason: Text) -> Decision:
     return Decision(choice=Choice.LEAVE, reason=reason, rule=rule)
 
 
-def _differences(then: Step | None, now: Step | None) -> Iterator[str]:
+def _differences(then: Step | None, now: Step | None, targets: Mapping[str, Any]) -> Iterator[str]:
     if then is None or now is None:
         yield f"{_name(now)} (+)" if now is not None else f"{_name(then)} (–)"
         return
     was, found = _compared(plain(then)), _compared(plain(now))
+    target = targets.get(now.target)
+    observed = {f"arguments.{name}" for name in target.observed_by(now)} if isinstance(target, Target) else set()
     for key in dict.fromkeys((*was, *found)):
-        if was.get(key) != found.get(key):
+        if was.get(key) != found.get(key) and key not in observed:
             yield f"{_name(then)}: {key} {was.get(key)!r} → {found.get(key)!r}"
 
 

@@ -17,6 +17,7 @@ from runbook.plans import mandate
 from runbook.plans.approving import Standing
 from runbook.plans.mandate import Mandate, applied_once, differences
 from runbook.site import Site
+from runbook.targets.postgres.database import Database
 from runbook.text import text
 from tests.runbook.fakes import Tank, drain_step, tank_row
 from tests.runbook.plans import planning
@@ -205,22 +206,32 @@ STEP = Step(
 )
 def test_every_part_of_a_step_that_counts_is_compared(change: dict[str, Any], told: str) -> None:
     changed = msgspec.structs.replace(STEP, **change)
-    found = differences(Plan(remedy="r", steps=(STEP,)), Plan(remedy="r", steps=(changed,)))
+    found = differences(Plan(remedy="r", steps=(STEP,)), Plan(remedy="r", steps=(changed,)), {})
     assert any(told in line for line in found), found
 
 
 def test_how_a_step_is_told_may_change() -> None:
     reworded = msgspec.structs.replace(STEP, what=text("Drain it now"), population=9)
-    assert differences(Plan(remedy="r", steps=(STEP,)), Plan(remedy="r", steps=(reworded,))) == ()
+    assert differences(Plan(remedy="r", steps=(STEP,)), Plan(remedy="r", steps=(reworded,)), {}) == ()
+
+
+def test_what_an_operation_only_looks_at_afterwards_may_change() -> None:
+    """Which statements an index serves depends on the hour; the index does not."""
+    build = Step(what=text("Build"), target="database", operation="create_index", arguments={"name": "i", "serves": []})
+    database = Database("database", None, environment="test", timezone="UTC")
+    for changed, same in (({"serves": ["SELECT 1"]}, True), ({"name": "j"}, False)):
+        other = msgspec.structs.replace(build, arguments={**build.arguments, **changed})
+        found = differences(Plan(remedy="r", steps=(build,)), Plan(remedy="r", steps=(other,)), {"database": database})
+        assert (found == ()) is same
 
 
 def test_a_step_more_a_step_less_and_another_order_are_changes() -> None:
     other = msgspec.structs.replace(STEP, arguments={"to": 5})
     both, turned = Plan(remedy="r", steps=(STEP, other)), Plan(remedy="r", steps=(other, STEP))
     one = Plan(remedy="r", steps=(STEP,))
-    assert differences(one, both) == ("2. tank.drain (+)",)
-    assert differences(both, one) == ("2. tank.drain (–)",)
-    assert len(differences(both, turned)) == 2
+    assert differences(one, both, {}) == ("2. tank.drain (+)",)
+    assert differences(both, one, {}) == ("2. tank.drain (–)",)
+    assert len(differences(both, turned, {})) == 2
 
 
 def test_a_plan_is_applied_once(site: Site, tmp_path: Path) -> None:
