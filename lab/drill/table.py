@@ -24,7 +24,7 @@ _SPANISH = {
     "unfixed": "no se corrigió o no se probó: {}",
 }
 _ENGLISH = {
-    "head": "Breakage|Drills|Cause right|Named, s|Fixed|Proven, s|Wrong actions|Outside policy|False alarms|Whole drill, s",
+    "head": "Breakage|Drills|Cause right|Named, s|Fixed|Proven, s|Wrong actions|Outside policy|False alarms|In all, s",
     "all": "All",
     "fault": "the lab failed, it does not count: {}",
     "mute": "`check` gave no run: {}",
