@@ -23,7 +23,14 @@ from runbook.text import Text, text
 SCHEMA = 1
 #: Guards and permissions that stand whoever approves.
 _FINAL = frozenset(
-    {"cause", "effect", "waivers", "policy.max_touched", "policy.max_percent", *(f"policy.{risk.value}" for risk in Risk)}
+    {
+        "cause",
+        "effect",
+        "waivers",
+        "policy.max_touched",
+        "policy.max_percent",
+        *(f"policy.{risk.value}" for risk in Risk),
+    }
 )
 #: Larger than any plan: what is larger is something else.
 LARGEST = 16 * 1024**2
