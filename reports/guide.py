@@ -15,6 +15,7 @@ import msgspec
 from reports.language import Language
 from reports.words import RISKS, section
 from runbook.text import Quantity, Text, bilingual
+from runbook.units import exact_size
 
 if TYPE_CHECKING:
     from runbook.limits import Number, Threshold
@@ -173,6 +174,8 @@ class _Page:
     def _amount(self, value: Number, unit: str) -> str:
         if isinstance(value, timedelta):
             return self._language.duration(value)
+        if unit == "B":
+            return exact_size(round(float(value)))
         return value if isinstance(value, str) else self._language.value(Quantity(float(value), unit))
 
     def _listed(self, needs: tuple[str, ...]) -> str:

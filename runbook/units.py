@@ -45,6 +45,13 @@ def parse_size(text: str) -> int:
     return round(_sum_of(text, _BYTES, example="2 GB"))
 
 
+def exact_size(count: int) -> str:
+    """Bytes in the largest unit that they are a whole number of: ``"10 GiB"``, as :func:`parse_size` reads it."""
+    whole = [unit for unit, size in _BYTES.items() if count % size == 0] if count else ["B"]
+    unit = max(whole, key=_BYTES.__getitem__)
+    return f"{count // _BYTES[unit]} {unit}"
+
+
 def _sum_of(text: str, units: dict[str, float] | dict[str, int], *, example: str) -> float:
     position, total = 0, 0.0
     while position < len(text) or position == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ KINDS = {
     "step": _("step"),
     "procedure": _("procedure"),
 }
+#: What a person does not see of a guide; an id in it says which row is meant.
+_COMMENT = re.compile(r"<!--.*?-->")
 
 
 @click.command(
@@ -102,7 +105,8 @@ def _line(guide: Path, one: Mapped) -> str:
     mark = "✗" if not one.covered else "≠" if one.drifts else "✓"
     stands = ", ".join((*one.runs, *one.rows)) or _("no row")
     near = f" ({_('the nearest')}: {one.nearest})" if one.nearest else ""
-    return f"  {mark} {guide}:{one.item.line}  {KINDS[one.item.kind]}: {one.item.words} → {stands}{near}"
+    words = _COMMENT.sub("", one.item.words).strip()
+    return f"  {mark} {guide}:{one.item.line}  {KINDS[one.item.kind]}: {words} → {stands}{near}"
 
 
 def _said(words: Any) -> str:

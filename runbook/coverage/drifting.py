@@ -13,6 +13,7 @@ from runbook.coverage.procedures import Procedure
 from runbook.limits import Number, Threshold, number
 from runbook.slots import Slot
 from runbook.text import Quantity, Text, text
+from runbook.units import exact_size
 
 _CLOCK = re.compile(r"(?<![\d:])(?:[01]?\d|2[0-3]):[0-5]\d(?![\d:])")
 _WEEKLY = ("semanal", "cada semana", "weekly", "every week", "each week")
@@ -66,11 +67,15 @@ def _drifts(told: Mapping[str, str], threshold: Threshold) -> Iterator[Text]:
         if limit is None:
             yield _named(name, words)
         elif len(found) != 1 or not _same(found[0], in_dimension(number(limit), threshold.unit), threshold.direction):
-            said, value = words or "—", Quantity(number(limit), threshold.unit)
+            said, value = words or "—", _exact(number(limit), threshold.unit)
             if name == "warning":
                 yield text("warning: the text says {said}, the row {value}", said=said, value=value)
             else:
                 yield text("critical: the text says {said}, the row {value}", said=said, value=value)
+
+
+def _exact(value: float, unit: str) -> Quantity | str:
+    return exact_size(round(value)) if unit == "B" else Quantity(value, unit)
 
 
 def _same(written: Amount, limit: Amount, direction: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook.units import parse_duration, parse_size
+from runbook.units import exact_size, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,12 @@ def test_sizes(written: str, meant: int) -> None:
 @given(st.integers(0, 10**6), st.sampled_from(["s", "min", "h", "d"]))
 def test_a_whole_number_of_any_unit_reads(count: int, unit: str) -> None:
     assert parse_duration(f"{count} {unit}") == count * parse_duration(f"1 {unit}")
+
+
+@given(st.integers(min_value=0, max_value=10**15))
+def test_an_exact_size_is_read_back_as_it_was(count: int) -> None:
+    assert parse_size(exact_size(count)) == count
+
+
+def test_an_exact_size_is_in_the_largest_whole_unit() -> None:
+    assert [exact_size(count) for count in (0, 1500, 10 * 1024**3, 10**9)] == ["0 B", "1500 B", "10 GiB", "1 GB"]
