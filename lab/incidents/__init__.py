@@ -1,10 +1,11 @@
-"""Incidents to practise on: ten real causes, each applied, healed and asked for by name."""
+"""Incidents to practise on: real causes, each applied, healed and asked for by name."""
 
 from __future__ import annotations
 
 from lab.incidents import (
     backup_missing,
     big_batch,
+    consolidation_down,
     database_overload,
     database_refuses,
     poison_messages,
@@ -30,6 +31,7 @@ BREAKAGES: dict[str, Breakage] = {
         slow_query,
         database_overload,
         big_batch,
+        consolidation_down,
         poison_messages,
         backup_missing,
         staging_overgrown,

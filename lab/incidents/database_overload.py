@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.incidents import database, program
 from lab.incidents.breakage import Breakage, await_effect
-from lab.incidents.truth import Truth
+from lab.incidents.truth import NONE, Truth
 from lab.place import Place
 from lab.services import CONSOLIDATION
 from lab.services.dashboard import DASHBOARD
@@ -49,6 +49,11 @@ BREAKAGE = Breakage(
         "ETL-01",
         frozenset({"database_is_overloaded"}),
         operations={"end_session": MANUAL_QUERY},
-        also={"ETL-02": frozenset({"database_is_overloaded"})},
+        also={
+            "ETL-02": frozenset({"database_is_overloaded"}),
+            "DB-03": frozenset({"somebody_holds_the_lock"}),
+            "DB-04": NONE,
+            "DB-05": frozenset({"transaction_is_forgotten"}),
+        },
     ),
 )

@@ -16,6 +16,7 @@ ORDER = (
     "backup-missing",
     "poison-messages",
     "database-overload",
+    "consolidation-down",
     "database-refuses",
     "too-few-consumers",
     "worker-stuck",

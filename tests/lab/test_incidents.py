@@ -31,6 +31,7 @@ CONTRACT = {
     "slow-query",
     "database-overload",
     "big-batch",
+    "consolidation-down",
     "poison-messages",
     "backup-missing",
     "staging-overgrown",
@@ -93,14 +94,14 @@ def logged_errors(place: Place, words: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["level"] == "ERROR" and words in line.get("error_details", "")]
 
 
-def test_the_ten_are_there_with_their_words() -> None:
+def test_all_are_there_with_their_words() -> None:
     assert BREAKAGES.keys() == CONTRACT
     assert all(name == breakage.name and breakage.breaks and breakage.expect for name, breakage in BREAKAGES.items())
 
 
 def test_every_breakage_has_its_place_among_others() -> None:
     assert sorted(together.ORDER) == sorted(BREAKAGES)
-    assert len(together.pairs()) == 44
+    assert len(together.pairs()) == 54
     assert ("worker-stuck", "worker-down") not in together.pairs()
 
 
@@ -204,6 +205,12 @@ def test_database_overload(lab_place: Place) -> None:
         await_effect("siga la consolidación", lambda: waiting_age(lab_place) < 4)
         await_effect("termine la consulta", lambda: not program.runs(lab_place, manual_query.MANUAL_QUERY))
         await_effect("termine el tablero", lambda: not program.runs(lab_place, dashboard.DASHBOARD))
+
+
+def test_consolidation_down(lab_place: Place) -> None:
+    with broken(lab_place, "consolidation-down"):
+        assert database.sessions(lab_place, f"{CONSOLIDATION}%") == 0
+        await_effect("se acumule el retraso", lambda: waiting_age(lab_place) > 2)
 
 
 def test_big_batch(lab_place: Place) -> None:
