@@ -7,6 +7,7 @@ run one remedy passes all boundaries and the others the worst one; the soak is t
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from lab.place import Place
 from runbook import journal, milestones
 from runbook.model import Record, State
 from runbook.settings import ArchiveSettings, EnvironmentSettings, JournalSettings, WorkersSettings
+from runbook.targets.opening import KINDS
 from tests.procedures.purge.ground import publish_backup
 from tests.runbook import acting_dying
 from tests.runbook.acting_dying import APPLICATION, INDEX, KEPT, REMEDIES, TABLE, Dying, dying_process, quick, starts
@@ -240,3 +242,17 @@ def test_every_milestone_is_in_the_matrix(case: Case, monkeypatch: pytest.Monkey
     assert tuple(passed) == milestones.MILESTONES
     assert {name for _, name in SHORT} == set(passed)
     assert len({*SHORT, *WHOLE}) == len(REMEDIES) * len(milestones.MILESTONES)
+
+
+#: Operations without a place in the matrix: what takes another one back is begun by a run that goes on, and what the
+#: target tells nothing of lets nothing act until a person has looked.
+APART = {"stop", "drop_index", "replay"}
+
+
+def test_every_operation_of_every_target_is_in_the_matrix() -> None:
+    """Who adds an operation says here how far a killed one got, or that a person must look."""
+    declared = set()
+    for module, kind in KINDS.values():
+        target = getattr(importlib.import_module(module), kind)
+        declared |= {name for name in dir(target) if hasattr(getattr(target, name), "__effect__")}
+    assert declared - APART == set(REMEDIES)
