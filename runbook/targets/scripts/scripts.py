@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar
@@ -52,6 +53,7 @@ class Scripts(Target):
         self._setting, self._zone = f"environments.{environment}.database", timezone
         self._given = None if settings is None else Access(name, self._setting, settings)
         self._readers = None if self._given is None else Readers(self._given, most=_MOST)
+        self._places = threading.BoundedSemaphore(_MOST)
 
     def close(self) -> None:
         """Close what is left open."""
@@ -74,7 +76,8 @@ class Scripts(Target):
         """
         self._prove(asked)
         limit = asked.script.timeout or self.rules.timeout
-        with self._connections.reader(limit.total_seconds()) as reader:
+        # A script's time begins when it is its turn: how long it waits is the run's deadline to say.
+        with self._places, self._connections.reader(limit.total_seconds()) as reader:
             try:
                 run = Run(reader, asked, most=self.rules.most_rows, personal_columns=self.rules.hidden)
                 return run.result(self._session())
@@ -85,7 +88,7 @@ class Scripts(Target):
     def slow(self, asked: Asked, line: int) -> SlowStatement:
         """How the planner goes about the statement at that line, and the indexes that would help. Reads only."""
         words = self._words(asked, line)
-        with self._connections.reader(_PLAN_SECONDS) as reader:
+        with self._places, self._connections.reader(_PLAN_SECONDS) as reader:
             plan = _explained(reader, words, self._session())
             try:
                 found = indexes.proposals(reader, (words,))
