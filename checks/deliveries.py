@@ -9,6 +9,7 @@ from checks import _asked, _broker_rules, _dead_letters, _deliveries
 from checks import _broker_advice as advice
 from runbook.limits import Limits, Threshold
 from runbook.rows import row
+from runbook.text import text
 
 if TYPE_CHECKING:
     from runbook.history import History
@@ -101,6 +102,9 @@ def check_messages_are_delivered_once(broker: Broker, limits: Limits) -> None:
 
     A message that is given back each time is work without an end: consumers look busy and finish nothing.
     """
+    if not broker.managed:
+        limits.skip(text("Only the management API tells it: set broker.management_url in the site file"))
+        return
     for queue in broker.queues(watched=True, window=limits.span("window")):
         _deliveries.redeliveries(queue, limits)
 

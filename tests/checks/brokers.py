@@ -84,7 +84,7 @@ def inventory(**changes: Any) -> Inventory:
 class Broker(fakes.Told):
     """The broker, with the names of the lab."""
 
-    watched, dead_letter_names, virtual_host = (fakes.QUEUE,), (DEAD,), "muses"
+    watched, dead_letter_names, virtual_host, managed = (fakes.QUEUE,), (DEAD,), "muses", True
 
     def __init__(self, declared: dict[str, DeclaredPolicy] | None = None, **answers: Any) -> None:
         plain = {"cluster": cluster(), "inventory": inventory(), "certificates": ()}

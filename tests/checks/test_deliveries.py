@@ -106,6 +106,12 @@ def test_a_queue_that_grew_since_the_last_hour_warns_before_it_is_deep() -> None
     assert "10001 more than at" in str(verdict.summary)
 
 
+def test_redeliveries_are_skipped_where_the_site_has_no_management_api() -> None:
+    broker = Broker()
+    broker.managed = False
+    assert fakes.judged(rows.check_messages_are_delivered_once, broker=broker).state is State.SKIPPED
+
+
 class TestNewDeadLetters:
     """QUEUE-08."""
 

@@ -59,6 +59,11 @@ class Broker(Target):
         return self._settings.dead_letter_queues
 
     @property
+    def managed(self) -> bool:
+        """Whether the site names the management API: without it much is never told."""
+        return self._settings.management_url is not None
+
+    @property
     def virtual_host(self) -> str:
         """The virtual host that all of it is in."""
         return self._settings.vhost

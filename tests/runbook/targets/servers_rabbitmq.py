@@ -10,21 +10,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pika
+import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
 from lab.place import Place
 from lab.servers import rabbitmq
-from lab.topology import declare
+from lab.topology import DEAD_LETTERS, QUEUE, declare
+from runbook.settings import BrokerSettings, Login, Secret
 
 
 class RabbitServer:
     """One server with the lab's virtual host, users and queues; it can be stopped and started again."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, more: str = "") -> None:
+        """``more`` are further lines of its configuration."""
         self.place = Place.new(home)
         rabbitmq.prepare(self.place)
+        with (home / "rabbitmq" / "rabbitmq.conf").open("a") as file:
+            file.write(more)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -64,6 +70,36 @@ class RabbitServer:
                 return connection.recv(1) == b"\x01"
         except OSError:
             return False
+
+
+@pytest.fixture(scope="session")
+def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    """One server for all tests that want one of their own, and leave it as it was."""
+    server = RabbitServer(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def settings_of(place: Place, **changes: Any) -> BrokerSettings:
+    """The settings of the lab's site."""
+    plain: dict[str, Any] = {
+        "port": place.ports.amqp,
+        "management_url": place.management_url,
+        "vhost": "muses",
+        "queues": (QUEUE,),
+        "dead_letter_queues": (DEAD_LETTERS,),
+        "reader": login_of(place, "muses_reader"),
+        "operator": login_of(place, "muses_operator"),
+    }
+    return BrokerSettings(**{**plain, **changes})
+
+
+def login_of(place: Place, user: str) -> Login:
+    """One of the lab's users."""
+    return Login(user=user, password=Secret(file=place.secret_file(f"broker-{user}")))
 
 
 @contextmanager

@@ -15,13 +15,13 @@ import pytest
 from lab.topology import DEAD_LETTERS, QUEUE
 from runbook.errors import ActionError
 from runbook.model import Effect, Step
-from runbook.settings import BrokerSettings, Login, Secret
+from runbook.settings import BrokerSettings
 from runbook.settings.broker import ReplaySettings
 from runbook.targets.rabbitmq.broker import Broker
 from runbook.targets.rabbitmq.ledger import Ledger, file_name
 from runbook.text import text
 from tests.runbook.targets.rabbitmq.consuming import bodies_in, bury, dead, working
-from tests.runbook.targets.servers_rabbitmq import RabbitServer, client, until
+from tests.runbook.targets.servers_rabbitmq import RabbitServer, client, login_of, until
 
 QUICK = ReplaySettings(
     canary=2, watch=timedelta(seconds=0.1), patience=timedelta(seconds=2), per_second=2000.0, max_deaths=2
@@ -231,7 +231,7 @@ def test_an_operator_without_the_right_is_told_which(
     server: RabbitServer, settings: BrokerSettings, tmp_path: Path
 ) -> None:
     bury(server.place, numbered(2))
-    reader = Login(user="muses_reader", password=Secret(file=server.place.secret_file("broker-muses_reader")))
+    reader = login_of(server.place, "muses_reader")
     with working(server.place):
         said = stopped(target(settings, tmp_path, operator=reader), 2)
     assert f"read on {DEAD_LETTERS} and write on amq.default" in said
