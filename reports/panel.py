@@ -131,13 +131,17 @@ class _Drawing:
             "reason": shortened(waiver.reason, self.detail.paragraph),
             "seen": self.seen(waiver),
         }
+        word = self.language.word
         if waiver.holds:
-            template = (
-                "{start} to {expires}: {owner} answers for it, {approver} approved it ({reason}); seen then: {seen}"
+            return word(
+                "{start} to {expires}: {owner} answers for it, {approver} approved it ({reason}); seen then: {seen}",
+                **given,
             )
-            return self.language.word(template, **given)
-        template = "Does not apply: {against} — {start} to {expires}, {owner}, {approver} ({reason}); seen then: {seen}"
-        return self.language.word(template, against=self.say(waiver.against), **given)
+        return word(
+            "Does not apply: {against} — {start} to {expires}, {owner}, {approver} ({reason}); seen then: {seen}",
+            against=self.say(waiver.against),
+            **given,
+        )
 
     def seen(self, waiver: Waived) -> str:
         """What was breached when it was waived."""

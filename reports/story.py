@@ -196,8 +196,8 @@ class _Teller:
             yield from self._advice()
             return
         for waiver in self.record.waivers if standing(self.record) is Standing.WAIVED else ():
-            words = "{owner} mends it by {day}"
-            yield self.language.word(words, owner=waiver.owner, day=self.language.day(waiver.expires))
+            day = self.language.day(waiver.expires)
+            yield self.language.word("{owner} mends it by {day}", owner=waiver.owner, day=day)
         yield from self._failed_steps()
         yield from self._open_plan(self.record.plan)
         yield from self._advice()
