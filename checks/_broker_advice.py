@@ -29,7 +29,7 @@ RESOURCES = text(
 QUORUM = text(
     "Stop no node now: `rabbitmq-diagnostics check_if_node_is_quorum_critical`, `rabbitmq-queues quorum_status QUEUE` "
     "say which are short. Bring the missing node back; one that is gone for good is replaced with `rabbitmq-queues "
-    "delete_member QUEUE OLD` and `rabbitmq-queues add_member QUEUE NEW`"
+    "delete_member --vhost VHOST QUEUE OLD` and `rabbitmq-queues add_member --vhost VHOST QUEUE NEW`"
 )
 VIRTUAL_HOSTS = text(
     "`rabbitmqctl list_vhosts name cluster_state`, the reason is in the log of that node; then `rabbitmqctl "
@@ -55,7 +55,7 @@ POLICIES = text(
     "with ha-mode do nothing since 4.0: move such queues to quorum queues"
 )
 QUEUES = text(
-    "`rabbitmqctl list_queues -p VHOST name state node`: bring the node of each back (BROKER-01). One that is "
+    "`rabbitmqctl list_queues -p VHOST name state pid`: bring the node of each back (BROKER-01). One that is "
     "crashed: its reason is in the log of its node; do not delete it, its messages are nowhere else"
 )
 DEEP = text(
