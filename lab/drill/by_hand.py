@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.drill import health, site
 from lab.drill.checking import check
 from lab.drill.drawing import Drawn
-from lab.drill.playing import heal
+from lab.drill.playing import heal, prepare
 from lab.drill.scoring import Run
 from lab.incidents import Breakage, together
 from lab.place import Place
@@ -27,7 +27,7 @@ def lead(place: Place, drawn: Drawn, say: Say) -> float:
     An interrupt is giving up: the lab is healed and what was broken is told.
     """
     broken = together.in_order(drawn.broken)
-    health.await_well(place)
+    prepare(place)
     file = site.write(place, "act")
     for each in broken:
         each.apply(place)

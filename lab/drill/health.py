@@ -13,7 +13,7 @@ from lab.topology import DEAD_LETTERS, QUEUE
 MESSAGES, LATENCY = 40, 3
 #: The runbook looks so far back at finished records here (``lab.drill.site``).
 _WINDOW = "5 seconds"
-_PATIENCE = 90.0
+_PATIENCE = 180.0
 
 _SLOWEST: LiteralString = f"""
 SELECT ceil(greatest(
@@ -40,7 +40,7 @@ def is_well(place: Place) -> bool:
 
 
 def await_well(place: Place) -> None:
-    """Wait until work flows. Raises LabError where it does not within a minute and a half."""
+    """Wait until work flows. Raises LabError where it does not within three minutes."""
     await_effect("el laboratorio vuelva a estar sano", lambda: is_well(place), _PATIENCE)
 
 

@@ -35,11 +35,16 @@ def play(place: Place, drawn: Drawn, stop: threading.Event) -> Result:
     try:
         drill.play()
     except LabError as error:
-        drill.fault = str(error)
+        drill.fault = _told(error)
     result = drill.result()
     if not result.perfect:
         _keep(place, result, drill.runs)
     return result
+
+
+def prepare(place: Place) -> None:
+    """Heal what was broken before, by anybody, and wait until work flows. Raises LabError."""
+    heal(place, together.in_order(health.broken(place)))
 
 
 def heal(place: Place, broken: Sequence[Breakage]) -> None:
@@ -63,7 +68,7 @@ class _Drill:
 
     def play(self) -> None:
         """Break, work, heal. Raises LabError, Stopped."""
-        self._prepare()
+        prepare(self.place)
         file = site.write(self.place, self.drawn.policy)
         self._part("ready")
         try:
@@ -80,11 +85,6 @@ class _Drill:
         """What came of it; no score where the lab had a fault."""
         told = {"runs": len(self.runs), "seconds": self.seconds, "fault": self.fault, "mute": self.mute}
         return Result.of(self.drawn, None if self.fault else self.score, self.fixed, **told)
-
-    def _prepare(self) -> None:
-        health.await_well(self.place)
-        if already := health.broken(self.place):
-            raise LabError(f"el laboratorio ya estaba roto antes del simulacro: {', '.join(already)}")
 
     def _work(self, file: Path) -> None:
         """Check and fix until everything was named, and fixed where it may be; or patience is over."""
@@ -115,6 +115,12 @@ class _Drill:
     def _part(self, name: str) -> None:
         now = time.monotonic()
         self.seconds[name], self._since = round(now - self._since, 2), now
+
+
+def _told(error: LabError) -> str:
+    """What failed, and what had failed before where healing failed too."""
+    first = error.__context__
+    return f"{_told(first)}; {error}" if isinstance(first, LabError) else str(error)
 
 
 def _keep(place: Place, result: Result, runs: Sequence[Run]) -> None:
