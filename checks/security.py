@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from checks import _admission, _exposure
 from checks import _security_advice as advice
 from checks._accepted import Holding
+from runbook.errors import NotConfigured, ProbeError
 from runbook.limits import Limits, Threshold
 from runbook.rows import declared, row
 from runbook.text import text
@@ -115,4 +116,11 @@ def check_who_may_act(database: Database, security: Security, limits: Limits) ->
     powers, holding = security.powers(), Holding(limits, security.lists.accepted)
     risks = {one.id: one.treatment.risk.value for one in declared() if one.treatment is not None}
     _exposure.judge_powers(powers, risks, holding)
-    _admission.judge_identities(database.guard(), powers, security.lists, limits, holding)
+    try:
+        guard = database.guard()
+    except NotConfigured:
+        return
+    except ProbeError as error:  # what the policy lets act is known all the same
+        limits.cannot_see(error.said)
+        return
+    _admission.judge_identities(guard, powers, security.lists, limits, holding)

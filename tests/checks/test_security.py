@@ -15,6 +15,7 @@ from checks.security import (
     check_who_may_act,
     check_wires_are_encrypted,
 )
+from runbook.errors import NotConfigured, ProbeFailure
 from runbook.model import State
 from runbook.rows import of
 from runbook.settings.security import SecuritySettings
@@ -246,6 +247,19 @@ class TestPowers:
         assert backups is not None
         assert staging is not None
         assert self.state(**changes) is state
+
+    @pytest.mark.parametrize(
+        ("high", "error", "state"),
+        [
+            (False, fakes.failing(ProbeFailure.SILENT), State.UNKNOWN),
+            (True, fakes.failing(ProbeFailure.SILENT), State.WARNING),
+            (False, NotConfigured("database", "environments.lab.database"), State.OK),
+        ],
+    )
+    def test_a_silent_database_hides_nothing_of_the_policy(self, high: bool, error: Exception, state: State) -> None:
+        powers = Powers(high=high, rows=(), windows=(), alike=(), reader="muses_reader", operator=None)
+        found = fakes.judged(check_who_may_act, database=Told(guard=error), security=Security(powers=powers))
+        assert found.state is state
 
     @pytest.mark.parametrize(
         ("reader", "operator", "state"),

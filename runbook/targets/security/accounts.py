@@ -7,7 +7,9 @@ offered no password at all, logs none, and a store answers 403.
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -30,16 +32,34 @@ _STORE_KEYS = (("minioadmin", "minioadmin"), ("test", "test"))
 _OK, _REFUSED = 200, (400, 401, 403)
 
 
-def default_accounts(settings: EnvironmentSettings) -> Iterator[DefaultAccount]:
-    """Every account that was tried; none where the site has no such target."""
+Try = tuple[System, str, Callable[[], bool]]
+
+
+def default_accounts(settings: EnvironmentSettings) -> tuple[DefaultAccount, ...]:
+    """Every account, all tried at once; none where the site has no such target."""
+    tries = tuple(_tries(settings))
+    found: dict[tuple[str, str], DefaultAccount] = {}
+
+    def ask(system: System, account: str, opens: Callable[[], bool]) -> None:
+        found[system, account] = _tried(system, account, opens)
+
+    asking = [threading.Thread(target=ask, args=one, daemon=True) for one in tries]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    return tuple(found[system, account] for system, account, _ in tries)
+
+
+def _tries(settings: EnvironmentSettings) -> Iterator[Try]:
     database, broker, storage = settings.database, settings.broker, settings.storage
     if database is not None:
-        yield _tried("database", "postgres", lambda: _enters_without_password(database))
+        yield "database", "postgres", partial(_enters_without_password, database)
     if broker is not None and broker.management_url:
-        yield _tried("broker", "guest", lambda: _is_a_guest(broker, str(broker.management_url)))
+        yield "broker", "guest", partial(_is_a_guest, broker, broker.management_url)
     if storage is not None and storage.endpoint_url:
         for key in _STORE_KEYS:
-            yield _tried("storage", key[0], lambda key=key: _lists(storage, *key))  # type: ignore[misc]
+            yield "storage", key[0], partial(_lists, storage, *key)
 
 
 def _tried(system: System, account: str, opens: Callable[[], bool]) -> DefaultAccount:

@@ -51,7 +51,7 @@ class Security(Target):
     @probe(deadline=_LONG, channel="accounts")
     def default_accounts(self) -> tuple[DefaultAccount, ...]:
         """Accounts that makers ship, each tried once; what cannot be tried says why. Changes nothing."""
-        return tuple(accounts.default_accounts(self._settings))
+        return accounts.default_accounts(self._settings)
 
     @probe(channel="files")
     def kept(self) -> tuple[Kept, ...]:
