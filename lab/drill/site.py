@@ -18,7 +18,15 @@ FASTER: dict[str, dict[str, Any]] = {
     "limits.QUEUE-01": {"window": "10 s"},
     "limits.ETL-01": {"warning": "5 s", "critical": "20 s", "window": "5 s"},
     "limits.ETL-02": {"window": "5 s"},
-    "settling": {"QUEUE-01": "12 s", "ETL-01": "20 s", "DB-01": "8 s", "STAGE-01": "8 s", "BACKUP-01": "8 s"},
+    "limits.DB-05": {"warning": "4 s", "critical": "6 s"},
+    "settling": {
+        "QUEUE-01": "12 s",
+        "ETL-01": "20 s",
+        "DB-01": "8 s",
+        "DB-05": "8 s",
+        "STAGE-01": "8 s",
+        "BACKUP-01": "8 s",
+    },
     "policy": {"cooldown": "2 s"},
 }
 

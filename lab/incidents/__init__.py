@@ -12,6 +12,7 @@ from lab.incidents import (
     slow_query,
     staging_overgrown,
     too_few_consumers,
+    transaction_forgotten,
     worker_down,
     worker_stuck,
 )
@@ -32,6 +33,7 @@ BREAKAGES: dict[str, Breakage] = {
         database_overload,
         big_batch,
         consolidation_down,
+        transaction_forgotten,
         poison_messages,
         backup_missing,
         staging_overgrown,

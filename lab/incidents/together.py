@@ -15,6 +15,7 @@ ORDER = (
     "big-batch",
     "backup-missing",
     "poison-messages",
+    "transaction-forgotten",
     "database-overload",
     "consolidation-down",
     "database-refuses",

@@ -19,7 +19,7 @@ from lab.errors import LabError
 from lab.incidents import BREAKAGES, backups, database, program, queue, replicas, staging_overgrown, together
 from lab.incidents.breakage import Breakage, await_effect
 from lab.place import BACKUP_BUCKET, Place
-from lab.services import CONSOLIDATION, PROCESSING, dashboard, leak, manual_query
+from lab.services import CONSOLIDATION, PROCESSING, analysis, dashboard, leak, manual_query
 from lab.topology import DEAD_LETTERS, QUEUE
 from runbook.commands.catalogue import chosen_rows
 
@@ -32,6 +32,7 @@ CONTRACT = {
     "database-overload",
     "big-batch",
     "consolidation-down",
+    "transaction-forgotten",
     "poison-messages",
     "backup-missing",
     "staging-overgrown",
@@ -101,7 +102,7 @@ def test_all_are_there_with_their_words() -> None:
 
 def test_every_breakage_has_its_place_among_others() -> None:
     assert sorted(together.ORDER) == sorted(BREAKAGES)
-    assert len(together.pairs()) == 54
+    assert len(together.pairs()) == 65
     assert ("worker-stuck", "worker-down") not in together.pairs()
 
 
@@ -211,6 +212,14 @@ def test_consolidation_down(lab_place: Place) -> None:
     with broken(lab_place, "consolidation-down"):
         assert database.sessions(lab_place, f"{CONSOLIDATION}%") == 0
         await_effect("se acumule el retraso", lambda: waiting_age(lab_place) > 2)
+
+
+def test_transaction_forgotten(lab_place: Place) -> None:
+    with broken(lab_place, "transaction-forgotten") as breakage:
+        assert database.waiting_for_locks(lab_place, "%") == 0
+        end_as_operator(lab_place, analysis.ANALYSIS)
+        await_effect("termine el análisis", lambda: not program.runs(lab_place, analysis.ANALYSIS))
+        assert not breakage.is_broken(lab_place)
 
 
 def test_big_batch(lab_place: Place) -> None:
