@@ -38,6 +38,11 @@ _BACKUPS = (
     "on the backup bucket"
 )
 _ARCHIVED = "s3:ListBucket, s3:GetObject, s3:GetObjectVersion on the archive bucket"
+#: The lock of acting runs, which whoever mends takes first: in the database when it answers, else in the store.
+_ACTING = (
+    "PostgreSQL CREATE on the database; s3:ListBucket, s3:ListBucketVersions, s3:GetObject, s3:PutObject, "
+    "s3:DeleteObject, s3:DeleteObjectVersion on the backup bucket"
+)
 #: The procedures that no row's remedy runs, and what the operator needs for them.
 PROCEDURES = {
     "run retention": f"{_BACKUPS}; EXECUTE on pg_control_system()",
@@ -67,7 +72,7 @@ def grants(rows: Sequence[Row], settings: EnvironmentSettings, *, everything: bo
     ``everything``: for the procedures too. ``owner`` is the role that the tables belong to.
     """
     needed: dict[tuple[Identity, Need], list[str]] = {}
-    for identity, need, who in _needed(rows, everything):
+    for identity, need, who in _needed(rows, everything, several=settings.acting.machines == "several"):
         needed.setdefault((identity, need), []).append(who)
     commands = _Commands(settings, owner, frozenset(needed))
     found = (
@@ -91,11 +96,12 @@ def needs(asked: Iterable[Asked]) -> frozenset[Need]:
     return frozenset(own | {_LOG_IN} if any(need.system == "postgresql" for need in own) else own)
 
 
-def _needed(rows: Sequence[Row], everything: bool) -> Iterator[tuple[Identity, Need, str]]:
+def _needed(rows: Sequence[Row], everything: bool, *, several: bool) -> Iterator[tuple[Identity, Need, str]]:
     for row in rows:
         asked = asks(row)
         yield from (("reader", need, row.id) for need in _whole(asked.probes))
-        yield from (("operator", need, row.id) for need in _whole(asked.operations))
+        locking = [Asked("", "lock", _ACTING)] if several and asked.operations else []
+        yield from (("operator", need, row.id) for need in _whole(asked.operations) | needs(locking))
     if everything:
         procedures = {name: needs([Asked("", name, words)]) for name, words in PROCEDURES.items()}
         yield from (("operator", need, name) for name, own in procedures.items() for need in own)

@@ -70,6 +70,13 @@ def test_with_the_printed_rights_nothing_is_denied_or_blind(whole: Judged) -> No
     assert sum(verdict.state is State.OK for verdict in whole.verdicts.values()) > len(whole.verdicts) / 2
 
 
+def test_all_that_was_read_had_been_seen_in_the_rows_code(whole: Judged) -> None:
+    for row in (row for row in ROWS if row.id in whole.verdicts):
+        told = {(one.target, one.name) for one in asks(row).check}
+        read = {reading.partition("(")[0] for reading in whole.verdicts[row.id].readings}
+        assert {(target.split()[0], name) for target, _, name in (one.rpartition(".") for one in read)} <= told, row.id
+
+
 @pytest.mark.parametrize("need", rights("postgresql"), ids=named)
 def test_without_one_right_in_the_database_no_row_is_ok_that_needs_it(
     ground: Ground, whole: Judged, need: Need

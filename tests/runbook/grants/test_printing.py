@@ -21,6 +21,7 @@ from runbook.grants.managers import role, sudoers
 from runbook.grants.needs import Need, needs_of
 from runbook.rows import find
 from runbook.settings import (
+    ActingSettings,
     BackupSettings,
     BrokerSettings,
     DatabaseSettings,
@@ -119,6 +120,11 @@ class TestChosenRows:
 
     def test_a_row_without_a_remedy_needs_no_operator(self) -> None:
         assert {one.identity for one in printed("INDEX-02", "STAGE-02", "BROKER-01")} == {"reader"}
+
+    def test_whoever_mends_takes_the_lock_of_acting_runs_first(self) -> None:
+        assert "GRANT CREATE ON DATABASE sep_muses TO operador;" in gives("postgresql", "QUEUE-01", identity="operator")
+        alone = gives("postgresql", "QUEUE-01", identity="operator", acting=ActingSettings(machines="one"))
+        assert "CREATE ON DATABASE" not in alone
 
 
 class TestAsked:
