@@ -72,12 +72,12 @@ def found_by(row: Row, told: Told) -> Any:
 @pytest.mark.parametrize(
     ("name", "source", "id", "title"),
     [
-        ("valida_curp.sql", "SELECT 1", "VALIDA_CURP", "Valida curp"),
-        ("valida.sql", "-- =====\n-- Revisa la CURP --\n-- Autor: yo\nSELECT 1", "VALIDA", "Revisa la CURP"),
-        ("valida.sql", "/* Revisa\n * más */\nSELECT 1", "VALIDA", "Revisa"),
-        ("lotes/año 1.sql", "\\set x 1\n-- Año {uno}\nSELECT 1", "LOTES-ANO-1", "Año {uno}"),
-        ("v.sql", "-- id: SEP-07\n-- title: Sin CURP\nSELECT 1", "SEP-07", "Sin CURP"),
-        ("v.SQL", "\ufeff-- Con marca\nSELECT 1", "V", "Con marca"),
+        ("valida_curp.sql", "TABLE t", "VALIDA_CURP", "Valida curp"),
+        ("valida.sql", "-- =====\n-- Revisa la CURP --\n-- Autor: yo\nTABLE t", "VALIDA", "Revisa la CURP"),
+        ("valida.sql", "/* Revisa\n * más */\nTABLE t", "VALIDA", "Revisa"),
+        ("lotes/año 1.sql", "\\set x 1\n-- Año {uno}\nTABLE t", "LOTES-ANO-1", "Año {uno}"),
+        ("v.sql", "-- id: SEP-07\n-- title: Sin CURP\nTABLE t", "SEP-07", "Sin CURP"),
+        ("v.SQL", "\ufeff-- Con marca\nTABLE t", "V", "Con marca"),
     ],
 )
 def test_file_name_and_first_comment_are_enough(tmp_path: Path, name: str, source: str, id: str, title: str) -> None:
@@ -101,7 +101,7 @@ def test_file_name_and_first_comment_are_enough(tmp_path: Path, name: str, sourc
     ],
 )
 def test_a_header_says_how_bad_it_is(header: str, threshold: Threshold, subject: str) -> None:
-    read = sql_header.read(f"{header}\nSELECT 1", "v")
+    read = sql_header.read(f"{header}\nTABLE t", "v")
     assert (read.problems, read.threshold, read.subject) == ([], threshold, subject)
 
 
@@ -109,7 +109,7 @@ def test_a_header_says_what_it_needs() -> None:
     header = (
         "-- title: Uno\n-- title-en: One\n-- why: Porque sí\n-- timeout: 2 min\n-- params: desde, hasta='2024-12-31'"
     )
-    read = sql_header.read(f"{header}\nSELECT 1", "v")
+    read = sql_header.read(f"{header}\nTABLE t", "v")
     assert read.parameters == {"desde": None, "hasta": "2024-12-31"}
     assert (read.timeout, read.title, read.why[1]) == (timedelta(minutes=2), ("One", "Uno"), "Porque sí")
 
@@ -133,43 +133,43 @@ def test_a_header_says_what_it_needs() -> None:
     ],
 )
 def test_a_bad_header_is_the_rows_own_problem(tmp_path: Path, header: str, word: str) -> None:
-    row = row_of(tmp_path, f"{header}\nSELECT 1")
+    row = row_of(tmp_path, f"{header}\nTABLE t")
     (problem,) = sql_rows.script_of(row).refusals
     assert word in str(problem)
 
 
 def test_a_comment_that_looks_like_a_key_is_a_comment(tmp_path: Path) -> None:
-    row = row_of(tmp_path, "-- Valida altas\n-- Autor: X\n-- Fecha: 2019-01-01\n-- Warnings: ninguno\nSELECT 1")
+    row = row_of(tmp_path, "-- Valida altas\n-- Autor: X\n-- Fecha: 2019-01-01\n-- Warnings: ninguno\nTABLE t")
     assert sql_rows.script_of(row).refusals == ()
 
 
 def test_a_file_is_one_row_as_long_as_it_is_the_same(tmp_path: Path) -> None:
-    first = row_of(tmp_path, "SELECT 1")
-    assert row_of(tmp_path, "SELECT 1") is first
-    assert row_of(tmp_path, "SELECT 2") is not first
+    first = row_of(tmp_path, "TABLE t")
+    assert row_of(tmp_path, "TABLE t") is first
+    assert row_of(tmp_path, "TABLE u") is not first
 
 
 def test_two_files_cannot_share_an_id(tmp_path: Path) -> None:
-    row_of(tmp_path, "-- id: X-1\nSELECT 1", "a.sql")
+    row_of(tmp_path, "-- id: X-1\nTABLE t", "a.sql")
     with pytest.raises(ValueError, match="X-1 is declared twice"):
-        row_of(tmp_path, "-- id: X-1\nSELECT 1", "b.sql")
+        row_of(tmp_path, "-- id: X-1\nTABLE t", "b.sql")
 
 
 def test_old_encodings_are_read(tmp_path: Path) -> None:
     for name, encoding in (("a", "cp1252"), ("b", "utf-16"), ("c", "utf-8")):
-        (tmp_path / f"{name}.sql").write_bytes("-- Matrícula única\r\nSELECT 1".encode(encoding))
+        (tmp_path / f"{name}.sql").write_bytes("-- Matrícula única\r\nTABLE t".encode(encoding))
         assert str(sql_rows.module_of(tmp_path / f"{name}.sql", tmp_path).check.__row__.title) == "Matrícula única"
 
 
 @pytest.mark.parametrize(
     ("source", "count", "state"),
     [
-        ("SELECT 1", 0, State.OK),
-        ("SELECT 1", 1, State.WARNING),
-        ("-- severity: critical\nSELECT 1", 1, State.CRITICAL),
-        ("-- warning: 10\n-- critical: 100\nSELECT 1", 10, State.OK),
-        ("-- warning: 10\n-- critical: 100\nSELECT 1", 11, State.WARNING),
-        ("-- warning: 10\n-- critical: 100\nSELECT 1", 101, State.CRITICAL),
+        ("TABLE t", 0, State.OK),
+        ("TABLE t", 1, State.WARNING),
+        ("-- severity: critical\nTABLE t", 1, State.CRITICAL),
+        ("-- warning: 10\n-- critical: 100\nTABLE t", 10, State.OK),
+        ("-- warning: 10\n-- critical: 100\nTABLE t", 11, State.WARNING),
+        ("-- warning: 10\n-- critical: 100\nTABLE t", 101, State.CRITICAL),
     ],
 )
 def test_rows_are_counted_against_the_limits(tmp_path: Path, source: str, count: int, state: State) -> None:
@@ -179,11 +179,11 @@ def test_rows_are_counted_against_the_limits(tmp_path: Path, source: str, count:
 
 def test_the_site_may_set_other_limits(tmp_path: Path) -> None:
     told = Told(Result(listings=(listing(("a",), count=5),)))
-    assert judged(row_of(tmp_path, "SELECT 1"), told, warning=5).state is State.OK
+    assert judged(row_of(tmp_path, "TABLE t"), told, warning=5).state is State.OK
 
 
 def test_each_row_is_judged_by_its_column(tmp_path: Path) -> None:
-    row = row_of(tmp_path, "-- warning: n > 3\n-- critical: n > 10\nSELECT 1")
+    row = row_of(tmp_path, "-- warning: n > 3\n-- critical: n > 10\nTABLE t")
     found = listing(("a", "11"), ("b", "4"), ("c", "1"), columns="id n", values=(11.0, 4.0, 1.0))
     verdict = judged(row, Told(Result(listings=(found,))))
     assert [(m.object, m.state) for m in verdict.measures] == [
@@ -198,7 +198,7 @@ def test_each_row_is_judged_by_its_column(tmp_path: Path) -> None:
 
 
 def test_what_failed_is_not_in_order_and_hides_no_breach(tmp_path: Path) -> None:
-    row = row_of(tmp_path, "SELECT 1; SELECT 2")
+    row = row_of(tmp_path, "TABLE t; TABLE u")
     failure = Failure(line=2, reason=text("Line {line}: gone", line=2))
     assert judged(row, Told(Result(failures=(failure,)))).state is State.UNKNOWN
     calm = Result(listings=(listing(),), failures=(failure,))
@@ -222,7 +222,7 @@ def test_a_block_speaks_by_its_warnings(tmp_path: Path) -> None:
 
 
 def test_what_is_slow_warns_with_its_plan_and_index(tmp_path: Path) -> None:
-    row = row_of(tmp_path, "SELECT 1")
+    row = row_of(tmp_path, "TABLE t")
     slow = Result(listings=(listing(took=SECOND * 3),))
     plan = SlowStatement(plan=("Seq Scan on t",), indexes=("CREATE INDEX …",))
     assert judged(row, Told(slow)).state is State.WARNING
@@ -234,7 +234,7 @@ def test_what_is_slow_warns_with_its_plan_and_index(tmp_path: Path) -> None:
 
 
 def test_what_did_not_end_in_time_names_the_index_where_there_is_one(tmp_path: Path) -> None:
-    row = row_of(tmp_path, "SELECT 1")
+    row = row_of(tmp_path, "TABLE t")
     late = Result(failures=(Failure(line=1, reason=text("late"), too_slow=True),))
     verdict = judged(row, Told(late, SlowStatement(plan=(), indexes=("CREATE INDEX …",))))
     assert (verdict.state, str(verdict.summary)) == (
@@ -247,5 +247,5 @@ def test_what_did_not_end_in_time_names_the_index_where_there_is_one(tmp_path: P
 
 def test_the_evidence_shows_some_rows_and_counts_all(tmp_path: Path) -> None:
     told = Told(Result(listings=(listing(*((str(n), None) for n in range(30)), columns="id cct", count=25_431),)))
-    (evidence,) = found_by(row_of(tmp_path, "SELECT 1"), told).evidence
+    (evidence,) = found_by(row_of(tmp_path, "TABLE t"), told).evidence
     assert (evidence.count, len(evidence.sample), evidence.sample[0]) == (25_431, 20, "id=0 · cct=∅")

@@ -129,6 +129,8 @@ def _reading(part: Statement, words: Sequence[Token], own: set[str]) -> Step:
             raise Refused(text("Line {line}: SELECT INTO makes a table: a script only reads", line=part.line))
         own.add(_last_name(target))
         return Step(part, Kind.OWN)
+    if command != "gset" and _says_something(words):
+        return Step(part, Kind.LEFT_OUT)
     counts = [word.text.lower() for word in words[:3]] == ["select", "count", "("]
     return Step(part, Kind.VARIABLE if command == "gset" else Kind.ROWS, counts and not _has_more_items(words))
 
@@ -147,6 +149,14 @@ def _into(words: Sequence[Token]) -> Sequence[Token] | None:
             end = next((there for there, later in _outside(words) if there > at and later.is_word("from")), len(words))
             return words[at + 1 : end]
     return None
+
+
+def _says_something(words: Sequence[Token]) -> bool:
+    """Whether a SELECT holds only constants: a heading between two checks, which can find nothing."""
+    if not words[0].is_word("select") or any(word.is_word("from") or word.text == "(" for word in words):
+        return False
+    begins = [words[at + 1] for at, word in enumerate(words[:-1]) if at == 0 or word.text == ","]
+    return bool(begins) and all(word.kind in ("string", "number") for word in begins)
 
 
 def _has_more_items(words: Sequence[Token]) -> bool:

@@ -68,6 +68,12 @@ def test_what_only_reads_is_run(source: str) -> None:
     assert found
 
 
+@pytest.mark.parametrize("heading", ["SELECT '*** Uno ***'", "select 'Lote' as titulo, 7 AS n", "SELECT 1"])
+def test_a_heading_finds_nothing(heading: str) -> None:
+    (heading_step, step), _ = steps(tuple(parts(f"{heading};\nSELECT 'x', a FROM t")))
+    assert (heading_step.kind, step.kind) == (Kind.LEFT_OUT, Kind.ROWS)
+
+
 @pytest.mark.parametrize(
     ("source", "line", "word"),
     [

@@ -114,7 +114,7 @@ def test_a_script_of_the_team_runs_as_it_is(scripts: Scripts, filled: PostgresSe
 
 
 def test_an_error_ends_a_script_that_says_so(scripts: Scripts) -> None:
-    result = run(scripts, "\\set ON_ERROR_STOP on\nSELECT nada;\nSELECT 1")
+    result = run(scripts, "\\set ON_ERROR_STOP on\nSELECT nada;\nSELECT now()")
     assert (len(result.failures), len(result.listings)) == (1, 0)
 
 
@@ -172,7 +172,7 @@ def test_a_column_that_decides_keeps_the_worst_of_all(
 
 
 def test_an_interval_is_judged_in_seconds_and_a_missing_column_is_told(scripts: Scripts) -> None:
-    result = run(scripts, "SELECT interval '1 day 02:00:00' AS age; SELECT 1 AS other", "age")
+    result = run(scripts, "SELECT justify_interval('26:00') AS age; SELECT now() AS other", "age")
     assert result.listings[0].values == (93600.0,)
     assert [str(failure.reason) for failure in result.failures] == ["Line 1: there is no column age to judge"]
 
@@ -192,19 +192,20 @@ def test_values_come_from_settings_and_defaults(make_scripts: Callable[..., Scri
 def test_a_missing_value_is_named(scripts: Scripts) -> None:
     with pytest.raises(ProbeError, match="No value for lote: give --param"):
         run(scripts, "SELECT :'lote'", parameters={"lote": None})
-    (failure,) = run(scripts, "SELECT :'lote'").failures
+    (failure,) = run(scripts, "SELECT :'lote' FROM tbmu002_persona").failures
     assert str(failure.reason) == "Line 1: no value for lote: give --param NAME=VALUE"
 
 
 def test_what_is_too_slow_is_ended_and_said(scripts: Scripts) -> None:
-    result = run(scripts, "SELECT 1;\nSELECT pg_sleep(30);\nSELECT 2", timeout=timedelta(seconds=1))
+    result = run(scripts, "SELECT now();\nSELECT pg_sleep(30);\nSELECT now()", timeout=timedelta(seconds=1))
     assert [(failure.line, failure.too_slow) for failure in result.failures] == [(2, True)]
     assert len(result.listings) == 1
 
 
-def test_many_scripts_wait_for_their_turn_and_not_for_ever(scripts: Scripts) -> None:
-    """Eight of half a second through two connections take two seconds: more than the second each of them has."""
-    sleeper = script("SELECT pg_sleep(0.5)", timeout=timedelta(seconds=1))
+@pytest.mark.soak
+def test_scripts_wait_for_their_turn_longer_than_they_may_run(scripts: Scripts) -> None:
+    """Eight of two seconds through two connections take eight seconds: more than the five that each of them has."""
+    sleeper = script("SELECT pg_sleep(2)", timeout=timedelta(seconds=5))
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda n: scripts.result(Asked(sleeper, {"n": str(n)})), range(8)))
     assert [result.failures for result in results] == [()] * 8
