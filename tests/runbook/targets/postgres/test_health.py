@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -22,6 +20,7 @@ from runbook.targets.postgres.database import Database
 from tests.runbook.targets.conftest import MakeDatabase
 from tests.runbook.targets.postgres.test_activity import LOCK, waiting
 from tests.runbook.targets.postgres.test_load import told
+from tests.runbook.targets.servers_broken import broken_server
 from tests.runbook.targets.servers_postgres import Connection, PostgresServer, installations, until
 
 NOW = timedelta(0)
@@ -304,32 +303,8 @@ def test_the_sites_baseline_and_what_waits_for_a_restart(make_database: MakeData
 @pytest.fixture(scope="module", params=installations())
 def broken(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """A server with a page that is wrong, an archive that fails, and 400 million transactions behind it."""
-    server = PostgresServer(installations()[request.param])
-    try:
-        server.start("--data-checksums")
-        with closing(server.admin()) as admin:
-            admin.execute("CREATE TABLE dañada AS SELECT n FROM generate_series(1, 1000) AS n")
-            admin.execute("ALTER SYSTEM SET archive_command = 'false'")
-            file = admin.execute("SELECT pg_relation_filepath('dañada') AS file").fetchone()
-        assert file is not None
-
-        def hurt(data: Path) -> None:
-            with (data / file["file"]).open("r+b") as page:
-                page.seek(4_000)
-                page.write(b"not what was written")
-            server.run("pg_resetwal", "-x", "400000000", "-D", str(data))
-            segment = data / "pg_xact" / "017D"
-            segment.write_bytes(bytes(256 << 10))
-            shutil.chown(segment, (data / "pg_xact").stat().st_uid, (data / "pg_xact").stat().st_gid)
-
-        freezes_never = {"autovacuum_freeze_max_age": "2000000000"}
-        server.restart(hurt, archive_mode="on", **freezes_never)
+    with broken_server(installations()[request.param]) as server:
         yield server
-        with closing(server.admin()) as admin:  # else it tries again before it stops
-            admin.execute("ALTER SYSTEM SET archive_command = 'true'")
-            admin.execute("SELECT pg_reload_conf()")
-    finally:
-        server.stop()
 
 
 @pytest.fixture
