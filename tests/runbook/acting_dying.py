@@ -37,6 +37,8 @@ from tests.procedures.purge.ground import decoded_settings, encoded_settings, si
 from tests.runbook.fakes import Quiet
 
 APPLICATION, INDEX, TABLE = "fuga", "ix_muses_tbae009_respuesta_uuid", "tbae009_respuesta"
+#: What a child begins with that raised something.
+RAISED = "raised "
 #: Sessions that a healthy application has, of those that it opens.
 KEPT = 2
 
@@ -217,13 +219,13 @@ class Dying(Forking):
 
     def act(
         self, settings: Any, home: Path, remedy: str, id: str, *, at: str | None = None, late: bool = False
-    ) -> bool:
-        """Have a child act; whether it was killed. What it raised is an error of the test."""
+    ) -> str | None:
+        """Have a child act; None where it was killed, else what it says of its row. What it raises fails the test."""
         words = msgspec.Raw(encoded_settings(settings))
         self.send(Order(settings=words, home=str(home), remedy=remedy, id=id, at=at, late=late))
         killed, said = self.gone()
-        assert said in ("", "None"), said
-        return killed
+        assert not said.startswith(RAISED), said
+        return None if killed else said
 
 
 @contextmanager
@@ -240,7 +242,7 @@ def quick(put: Callable[[Any, str, Any], None]) -> None:
 
 
 def _acted(words: bytes) -> str:
-    order = msgspec.json.decode(words, type=Order)
+    order, told = msgspec.json.decode(words, type=Order), ["nothing"]
 
     def act() -> None:
         quick(setattr)
@@ -248,9 +250,12 @@ def _acted(words: bytes) -> str:
             leases.LASTS = timedelta(seconds=-5)
         _note(Path(order.home) / "world")
         order.arm(milestones)
-        run(site_at(decoded_settings(bytes(order.settings)), Path(order.home), fixing=True), order.remedy, order.id)
+        site = site_at(decoded_settings(bytes(order.settings)), Path(order.home), fixing=True)
+        record = run(site, order.remedy, order.id).records[0]
+        told.append(f"{record.verdict.summary}; {record.decision}; {record.actions}")
 
-    return str(error_of(act))
+    error = error_of(act)
+    return told[-1] if error is None else f"{RAISED}{error}"
 
 
 def _note(file: Path) -> None:
