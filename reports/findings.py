@@ -52,7 +52,7 @@ def _of_record(record: Record, readings: Mapping[str, Any], stem: str) -> Iterat
         value = readings.get(request)
         for listing in value.get("listings", ()) if isinstance(value, dict) else ():
             rows = list(_beyond(listing, record))
-            if listing["count"] and rows:
+            if listing["count"] and rows and not listing.get("counted"):
                 name = f"{stem}.{_NAME.sub('-', record.row)[:60]}.{listing['line']}.csv"
                 content = _csv(listing["columns"], rows)
                 count = len(rows) if listing.get("values") is not None else listing["count"]

@@ -52,7 +52,7 @@ def read(source: str, name: str) -> Header:
     """The header of a script; ``name`` is its path within its folder, without the ending."""
     lines = list(_comments(source))
     given = _entries(lines)
-    spanish = given.get("title") or _first_words(lines) or _spoken(name)
+    spanish = given.get("title") or _first_words(lines) or _spoken(name) or id_of(name)
     titles = (given.get("title-en", spanish)[:_LONGEST_TITLE], spanish[:_LONGEST_TITLE])
     header = Header(id=id_of(name), title=titles)
     header.why = (given.get("why-en", given.get("why", "")), given.get("why", ""))

@@ -13,7 +13,7 @@ from runbook.text import Quantity, Text, text
 if TYPE_CHECKING:
     from runbook.targets.scripts.script import Asked
     from runbook.targets.scripts.scripts import Scripts
-    from runbook.targets.scripts.structs import Failure, Listing, Result
+    from runbook.targets.scripts.structs import Failure, Listing, Result, SlowStatement
 
 #: Rows that are judged one by one and rows that are shown: all that were kept are in the CSV.
 _JUDGED, _SHOWN = 50, 20
@@ -43,10 +43,11 @@ def tell(asked: Asked, scripts: Scripts, limits: Limits) -> Finding:
     advice: list[Text] = []
     evidence = [*_listed(asked, result), *_said(result)]
     for listing in _slow(result, limits):
-        found = scripts.slow(asked, listing.line)
+        found = _planned(asked, scripts, listing.line)
         words = text("How the planner goes about line {line}, which took {took}", line=listing.line, took=listing.took)
         evidence.append(Evidence(statement=words, sample=found.plan[:_SHOWN], count=len(found.plan)))
-        advice += _index_advice(found.indexes)
+        advice += [text("An index would help: {command}", command=command) for command in found.indexes]
+        advice += [found.unknown] if found.unknown else []
     summary = text("{count} found by {file}", count=Quantity(result.found, "row"), file=asked.script.file)
     return Finding(proof=Proof.CONFIRMED, summary=summary, evidence=tuple(evidence), advice=tuple(advice))
 
@@ -101,7 +102,7 @@ def _listed(asked: Asked, result: Result) -> Iterator[Evidence]:
                 statement=text("Line {line} found {count}", line=listing.line, count=count),
                 source=f"{asked.script.file}:{listing.line}",
                 sample=tuple(_line(listing, row) for row in listing.rows[:_SHOWN]),
-                count=listing.count,
+                count=len(listing.rows) if listing.counted else listing.count,
             )
 
 
@@ -120,10 +121,7 @@ def _line(listing: Listing, row: tuple[str | None, ...]) -> str:
 
 def _with_help(asked: Asked, scripts: Scripts, failure: Failure) -> Text:
     """Why a statement did not end, with the index that would help it where that can be found out."""
-    try:
-        indexes = scripts.slow(asked, failure.line).indexes
-    except ProbeError:
-        return failure.reason
+    indexes = _planned(asked, scripts, failure.line).indexes
     if not indexes:
         return failure.reason
     line, command = failure.line, indexes[0]
@@ -132,5 +130,11 @@ def _with_help(asked: Asked, scripts: Scripts, failure: Failure) -> Text:
     )
 
 
-def _index_advice(commands: tuple[str, ...]) -> list[Text]:
-    return [text("An index would help: {command}", command=command) for command in commands]
+def _planned(asked: Asked, scripts: Scripts, line: int) -> SlowStatement:
+    """The plan of a statement; that there is none must not hide what was found."""
+    from runbook.targets.scripts.structs import SlowStatement
+
+    try:
+        return scripts.slow(asked, line)
+    except ProbeError as error:
+        return SlowStatement(plan=(), indexes=(), unknown=error.said)

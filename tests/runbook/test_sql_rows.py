@@ -15,7 +15,7 @@ from runbook.model import Proof, State, Verdict
 from runbook.rows import Row
 from runbook.targets.scripts.script import Asked, Script
 from runbook.targets.scripts.structs import Failure, Listing, Notice, Result, SlowStatement
-from runbook.text import text
+from runbook.text import Quantity, text
 
 SECOND = timedelta(seconds=1)
 
@@ -77,6 +77,7 @@ def found_by(row: Row, told: Told) -> Any:
         ("valida.sql", "/* Revisa\n * más */\nTABLE t", "VALIDA", "Revisa"),
         ("lotes/año 1.sql", "\\set x 1\n-- Año {uno}\nTABLE t", "LOTES-ANO-1", "Año {uno}"),
         ("v.sql", "-- id: SEP-07\n-- title: Sin CURP\nTABLE t", "SEP-07", "Sin CURP"),
+        ("_.sql", "TABLE t", "_", "_"),
         ("v.SQL", "\ufeff-- Con marca\nTABLE t", "V", "Con marca"),
     ],
 )
@@ -243,6 +244,21 @@ def test_what_did_not_end_in_time_names_the_index_where_there_is_one(tmp_path: P
     )
     blind = ProbeError("database", ProbeFailure.BLIND, "no statistics")
     assert str(judged(row, Told(late, blind)).summary) == "late"
+
+
+def test_a_plan_that_cannot_be_had_hides_nothing(tmp_path: Path) -> None:
+    row = row_of(tmp_path, "TABLE t")
+    slow = Result(listings=(listing(("a",), took=SECOND * 3),))
+    finding = found_by(row, Told(slow, ProbeError("database", ProbeFailure.BLIND, "no statistics")))
+    assert finding.evidence[0].sample == ("id=a",)
+    assert [str(words) for words in finding.advice] == ["database: no statistics"]
+
+
+def test_a_count_is_no_list(tmp_path: Path) -> None:
+    told = Told(Result(listings=(listing(("12",), columns="count", count=12, counted=True),)))
+    row = row_of(tmp_path, "-- warning: 10\nTABLE t")
+    assert judged(row, told).measures[0].value == Quantity(12.0, "findings")
+    assert found_by(row, told).evidence[0].count == 1
 
 
 def test_the_evidence_shows_some_rows_and_counts_all(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.redact import masked_text
 from runbook.targets.postgres.connection import Line
@@ -57,7 +59,8 @@ class Rows:
     def counted(self, line: int) -> Listing:
         """A single number, which says how many were found."""
         rows = list(self._first)
-        return self._listing(line, rows, int(rows[0][0] or 0) if rows else 0)
+        found = self._listing(line, rows, int(rows[0][0] or 0) if rows else 0)
+        return msgspec.structs.replace(found, counted=True)
 
     def worst(self, line: int, column: str, *, largest: bool) -> Listing:
         """The rows furthest along a column, out of all. Raises ProbeError(ABSENT) where there is no such column."""

@@ -13,7 +13,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of one statement, personal columns masked. ``count`` is how many there were, kept or not.
 
     ``values`` are the numbers of the column that decides, in the order of ``rows``, None where no column does;
-    ``without_value`` counts the rows that have no number there.
+    ``without_value`` counts the rows that have no number there. ``counted`` says that the only row is the count.
     """
 
     line: int
@@ -23,6 +23,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     took: timedelta
     values: tuple[float, ...] | None = None
     without_value: int = 0
+    counted: bool = False
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
