@@ -125,6 +125,20 @@ def _what(body: dict[str, Any], name: str = "what") -> str:
 
 
 @audit.command(
+    help=_("Print the SQL that makes the table of the journal's copy and its insert-only role, for a superuser to run"),
+    epilog=_("Example: muses-runbook audit sql | psql sep_muses"),
+)
+@of_site
+def sql(settings: Path | None, env: str | None) -> int:
+    """The names are those of the settings. No password is in it."""
+    from runbook.targets.postgres.journal_copy import journal_sql
+
+    journal = open_site(site_file.load(settings), env).settings.journal
+    click.echo(journal_sql(journal.schema, journal.login.user if journal.login else "muses_journal"), nl=False)
+    return 0
+
+
+@audit.command(
     help=_("Close a step of a killed run, after having looked at what it did"),
     epilog=_('Example: muses-runbook audit settle 41 --outcome done --as ana --reason "the session is gone"'),
 )

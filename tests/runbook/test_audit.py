@@ -85,6 +85,13 @@ def test_show_is_one_line_an_entry_and_narrows_down(tmp_path: Path, book: Journa
     assert [entry["number"] for entry in entries] == list(range(1, 10))
 
 
+def test_sql_makes_the_copy_s_table_with_the_names_of_the_settings(tmp_path: Path) -> None:
+    more = 'journal = { copy = "database", schema = "bitacora", login = { user = "solo_agrega" } }'
+    printed = said(tmp_path, "sql", more=more).output
+    assert 'CREATE TABLE IF NOT EXISTS "bitacora".journal' in printed
+    assert "GRANT SELECT, INSERT ON bitacora.journal TO solo_agrega;" in printed
+
+
 def settle(folder: Path, number: int) -> Result:
     return said(folder, "settle", str(number), "--outcome", "done", "--as", "ana", "--reason", "it runs")
 
