@@ -47,7 +47,7 @@ def plan_view(told: PlanNotice, language: Language) -> PlanView:
 
 def _title(told: PlanNotice, language: Language) -> str:
     if not told.applied:
-        return language.word("A plan waits for approval")
+        return language.word("A plan waits for approval") if told.steps else language.word("There is nothing to plan")
     if not told.refused:
         return language.word("An approved plan was applied")
     if set(told.rows) <= set(told.refused):

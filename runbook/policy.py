@@ -121,14 +121,9 @@ def _is_small(plan: Plan, now: Circumstances, settings: PolicySettings) -> Itera
     if any(step.touches < 1 for step in plan.steps):
         yield _leave("policy.max_touched", text("A step does not say how many objects it touches"))
     if touched > settings.max_touched:
-        yield _leave(
-            "policy.max_touched",
-            text(
-                "The plan touches {touched} objects; the limit is {limit}",
-                touched=touched,
-                limit=settings.max_touched,
-            ),
-        )
+        limit = settings.max_touched
+        words = text("The plan touches {touched} objects; the limit is {limit}", touched=touched, limit=limit)
+        yield _leave("policy.max_touched", words)
 
 
 def _share_is_small(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:

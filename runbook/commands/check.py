@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from runbook import site_file
 from runbook.cli import Exit, complain
 from runbook.commands import catalogue
 from runbook.commands.options import Duration, as_json, of_language, of_site, with_params
-from runbook.errors import HistoryError, ReportError, SettingsError
+from runbook.errors import HistoryError, PlanError, ReportError, SettingsError
 from runbook.model import Action, Reading, Record, Run, State, Step, worst_of
 from runbook.rows import Row
 from runbook.site import Site, open_site
@@ -132,7 +131,8 @@ def check(
         else:
             board.finished(run, files)
     unkept = record is None and could_not_keep(site, run, folder)
-    return exit_code(run, files is None or unkept)
+    unplanned = plan_to is not None and run.plan_file is None
+    return exit_code(run, files is None or unkept or unplanned)
 
 
 class Watching:
@@ -200,20 +200,15 @@ def driven(watch: Watching, keyword: str | None, marks: str | None) -> Run:
 
 def _with_plan(run: Run, site: Site, file: Path | None) -> Run:
     """Write the run's plan down: where it was asked for, or in the state folder where the site approves plans."""
-    if file is None and (site.settings.policy.approval.method is None or not any(map(_has_steps, run.records))):
+    has_steps = any(record.plan and record.plan.steps for record in run.records)
+    if file is None and not (has_steps and site.settings.policy.approval.method):
         return run
-    from runbook.plans import notice, plan_file
-
-    plan = plan_file.made_from(run, site.settings.policy.approval.plan_valid_for)
-    if file is None and not plan.plan.rows:
+    try:
+        with_plan: Run = importlib.import_module("runbook.plans.notice").planned(run, site, file)
+        return with_plan
+    except PlanError as error:
+        complain(told(error.said))
         return run
-    file = file or site.state_folder / "plans" / f"{run.id}.json"
-    plan_file.save(plan, file)
-    return msgspec.structs.replace(run, plan_file=notice.waiting(plan, file, site, run.ended_at))
-
-
-def _has_steps(record: Record) -> bool:
-    return record.plan is not None and bool(record.plan.steps)
 
 
 def _readings_of(file: Path) -> tuple[Reading, ...]:

@@ -11,18 +11,34 @@ import msgspec
 
 from runbook.model import Choice, PlanNotice, Record, Run
 from runbook.plans.approving import Standing, expires_at, standing_of
-from runbook.plans.plan_file import PlanFile
+from runbook.plans.plan_file import PlanFile, made_from, save
 from runbook.settings import ApprovalSettings
 from runbook.site import Site
 from runbook.text import Text, text
+
+
+def planned(run: Run, site: Site, file: Path | None) -> Run:
+    """The run with its plan written down, in the state folder unless said. Raises PlanError.
+
+    In the state folder only where there is something to approve.
+    """
+    plan = made_from(run, site.settings.policy.approval.plan_valid_for)
+    if file is None and not plan.plan.rows:
+        return run
+    file = file or site.state_folder / "plans" / f"{run.id}.json"
+    save(plan, file)
+    return msgspec.structs.replace(run, plan_file=waiting(plan, file, site, run.ended_at))
 
 
 def waiting(plan: PlanFile, file: Path, site: Site, now: datetime) -> PlanNotice:
     """A plan that was made, with what is still missing before it runs."""
     standing = standing_of(plan, site, now)
     approval = site.settings.policy.approval
+    told = _notice(plan, file, standing)
+    if not plan.plan.rows:
+        return msgspec.structs.replace(told, note=text("The plan has no steps: there is nothing to approve or apply"))
     commands = tuple(_commands(file.absolute(), standing, approval)) if approval.method else ()
-    return msgspec.structs.replace(_notice(plan, file, standing), commands=commands, note=_note(approval))
+    return msgspec.structs.replace(told, commands=commands, note=_note(approval))
 
 
 def applied(plan: PlanFile, file: Path, standing: Standing, run: Run) -> PlanNotice:

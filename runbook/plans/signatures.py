@@ -64,7 +64,7 @@ def _message(claim: Claim) -> bytes:
 
 
 def _hmac(claim: Claim, key: Secret) -> str:
-    if key.file is not None and _is_open_to_all(key.file):
+    if key.file is not None and _is_open(key.file, stat.S_IROTH | stat.S_IWOTH):
         raise PlanError(text("Everybody can read the key {file}: whoever signs with it proves nothing", file=key.file))
     secret = key.reveal()
     if len(secret) < _SHORTEST_KEY:
@@ -72,15 +72,18 @@ def _hmac(claim: Claim, key: Secret) -> str:
     return hmac.new(secret.encode(), _message(claim), hashlib.sha256).hexdigest()
 
 
-def _is_open_to_all(file: Path) -> bool:
+def _is_open(file: Path, to: int) -> bool:
+    """Whether everybody has one of these rights on the file."""
     try:
-        return bool(file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH))
+        return bool(file.stat().st_mode & to)
     except OSError:
         return False  # reading it says what is wrong
 
 
 def _verified_by_ssh(approval: Approval, signers: Path) -> str:
     """The hash of the public key that signed, once ssh-keygen says that it is the named person's."""
+    if _is_open(signers, stat.S_IWOTH):
+        raise PlanError(text("Everybody can write {file}: what it says of who may sign proves nothing", file=signers))
     with tempfile.NamedTemporaryFile("w", suffix=".sig") as signature:
         signature.write(approval.signature)
         signature.flush()

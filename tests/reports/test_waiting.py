@@ -65,6 +65,7 @@ def test_the_one_command_is_whole_in_every_format(format: str) -> None:
     ("told", "title"),
     [
         (notice(), "A plan waits for approval"),
+        (notice(rows=(), steps=0, commands=()), "There is nothing to plan"),
         (notice(applied=True, commands=()), "An approved plan was applied"),
         (notice(applied=True, refused={"QUEUE-01": text("It rains")}), "Nothing of the approved plan ran"),
         (
@@ -72,7 +73,7 @@ def test_the_one_command_is_whole_in_every_format(format: str) -> None:
             "A part of the approved plan was refused",
         ),
     ],
-    ids=["waiting", "applied", "nothing", "a part"],
+    ids=["waiting", "empty", "applied", "nothing", "a part"],
 )
 def test_how_it_went_is_told(format: str, told: PlanNotice, title: str) -> None:
     words = shown(run_with(told), format)

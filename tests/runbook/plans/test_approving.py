@@ -141,6 +141,11 @@ class TestKeysOfTheirOwn:
         file.unlink() if content is None else file.write_text(content)
         assert standing(signed, site).counting == ()
 
+    def test_signers_that_everybody_can_write_prove_nothing(self, plan: PlanFile, site: Site, tmp_path: Path) -> None:
+        signed = approved(plan, site, "ana", tmp_path / "ana")
+        (tmp_path / "signers").chmod(0o646)
+        assert standing(signed, site).counting == ()
+
     def test_without_the_tool_nobody_approves(
         self, plan: PlanFile, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

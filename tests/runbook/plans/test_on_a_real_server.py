@@ -158,6 +158,13 @@ def test_a_session_that_went_on_working_is_left_alone(desk: Path, forgotten: Cal
     assert "(–)" in run_of(desk)["plan_file"]["refused"]["DB-05"]["values"]["changes"]
 
 
+def test_a_plan_that_cannot_be_written_costs_no_report(desk: Path) -> None:
+    (desk / "file").write_text("")
+    done = said(desk, "check", "DB-05", "--plan", "file/plan.json", "--settings", "reader.toml")
+    assert (done.returncode, "cannot be written" in done.stderr) == (Exit.NO_REPORT, True)
+    assert [record["row"] for record in run_of(desk)["records"]] == ["DB-05"]
+
+
 def test_the_nightly_check_of_a_site_that_signs_leaves_a_plan_and_says_so(
     desk: Path, forgotten: Callable[[], Connection]
 ) -> None:
