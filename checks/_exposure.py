@@ -80,7 +80,10 @@ def judge_buckets(found: Iterable[Exposure], encryption: str, limits: Limits, ho
                     text("{bucket}: the store denies the reader {promise}", bucket=one.bucket, promise=name)
                 )
                 continue
-            holding.hold(_promised(promise), f"{one.bucket} ({name})", promise.words)
+            if promise.denied:
+                limits.cannot_see(promise.words)
+            else:
+                holding.hold(_promised(promise), f"{one.bucket} ({name})", promise.words)
         if one.object is not None and encryption in PROVEN:
             known = {"object": one.object, "algorithm": one.encryption}
             said = text("the storage returns {object} as encrypted with {algorithm}", **known)
@@ -99,7 +102,7 @@ def _judge_privacy(one: Exposure, limits: Limits, holding: Holding) -> None:
         holding.hold(State.CRITICAL, of, one.private.words)
     elif state == _KEPT:
         holding.hold(State.OK, of, one.private.words)
-    elif one.to_anyone is False:
+    elif one.to_anyone is False and not one.private.denied:
         said = text("bucket {bucket} is refused to who comes without a key; more is not told", bucket=one.bucket)
         holding.hold(State.OK, of, said)
     else:

@@ -11,6 +11,7 @@ from runbook.targets.s3.configuration import configuration, open_to_anyone
 from runbook.targets.s3.encryption import protection_of
 from runbook.targets.s3.objects import ObjectStore
 from runbook.targets.s3.promised import Promise
+from runbook.targets.s3.unsigned import given_to_anyone
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,22 +32,34 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
 
 def exposures(target: str, client: Any, settings: StorageSettings, archive: ArchiveSettings) -> tuple[Exposure, ...]:
     """The backup bucket, then the archive's where there is one. Raises ProbeError where a bucket is not there."""
-    found = [_exposure(ObjectStore(target, settings, protection_of(archive), settings.backup_bucket, client))]
+    places = [(settings.backup_bucket, settings.backup_prefix)]
     if settings.archive_bucket is not None:
-        store = ObjectStore(target, settings, protection_of(archive), settings.archive_bucket, client)
-        found.append(msgspec.structs.replace(_exposure(store), **_returned(store, archive.prefix)))
-    return tuple(found)
+        places.append((settings.archive_bucket, archive.prefix))
+    protection = protection_of(archive)
+    stores = [(ObjectStore(target, settings, protection, bucket, client), prefix) for bucket, prefix in places]
+    return tuple(_exposure(store, prefix, of_archive=bool(n)) for n, (store, prefix) in enumerate(stores))
 
 
-def _exposure(store: ObjectStore) -> Exposure:
-    return Exposure(bucket=store.bucket, **configuration(store), to_anyone=open_to_anyone(store, "muses-runbook"))
+def _exposure(store: ObjectStore, prefix: str, *, of_archive: bool) -> Exposure:
+    key = _first(store, prefix)
+    known = of_archive and key is not None
+    return Exposure(
+        bucket=store.bucket,
+        **configuration(store),
+        to_anyone=_to_anyone(store, key),
+        object=key if known else None,
+        encryption=store.facts(str(key)).encryption if known else None,
+    )
 
 
-def _returned(store: ObjectStore, prefix: str) -> dict[str, str | None]:
-    """The first object of the archive, and its encryption."""
+def _first(store: ObjectStore, prefix: str) -> str | None:
+    """An object that lies there: what is given away can only be seen of one that is."""
     with store.failures():
         listed = store.client.list_objects_v2(Bucket=store.bucket, Prefix=prefix, MaxKeys=1).get("Contents", ())
-    if not listed:
-        return {}
-    key = str(listed[0]["Key"])
-    return {"object": key, "encryption": store.facts(key).encryption}
+    return str(listed[0]["Key"]) if listed else None
+
+
+def _to_anyone(store: ObjectStore, key: str | None) -> bool | None:
+    if store.settings.endpoint_url is None:
+        return open_to_anyone(store, key or "muses-runbook")
+    return given_to_anyone(store.target, store.settings, store.bucket, key)

@@ -17,16 +17,14 @@ import msgspec
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import BrokerSettings, DatabaseSettings, Login, StorageSettings
 from runbook.settings.site import EnvironmentSettings
-from runbook.targets.network import tls_context, unreachable
 from runbook.targets.postgres.access import Access
 from runbook.targets.postgres.failures import login_failed
 from runbook.targets.rabbitmq.api import ManagementApi
+from runbook.targets.s3.unsigned import status
 from runbook.targets.security.structs import DefaultAccount
 from runbook.text import text
 
 System = Literal["database", "broker", "storage"]
-#: Seconds for one answer of a store.
-PATIENCE = 2.5
 #: MinIO's, and what emulators of S3 take for anybody's.
 _STORE_KEYS = (("minioadmin", "minioadmin"), ("test", "test"))
 _OK, _REFUSED = 200, (400, 401, 403)
@@ -110,19 +108,8 @@ def _lists(settings: StorageSettings, access: str, word: str) -> bool:
     url = f"{str(settings.endpoint_url).rstrip('/')}/"
     request = AWSRequest("GET", url, headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
     SigV4Auth(Credentials(access, word), "s3", settings.region).add_auth(request)
-    status = _status(settings, url, dict(request.headers))
-    if status not in (_OK, *_REFUSED):
-        said = text("{where} answered {status}", where=url, status=status)
-        raise ProbeError("storage", ProbeFailure.BROKEN, said, code=str(status))
-    return status == _OK
-
-
-def _status(settings: StorageSettings, url: str, headers: dict[str, str]) -> int:
-    import urllib3
-
-    context = tls_context(settings.cafile) if url.startswith("https") else None
-    try:
-        with urllib3.PoolManager(ssl_context=context, timeout=PATIENCE, retries=False) as pool:
-            return pool.request("GET", url, headers=headers).status
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise unreachable("storage", url, error) from error
+    answered = status("storage", settings, url, dict(request.headers))
+    if answered not in (_OK, *_REFUSED):
+        said = text("{where} answered {status}", where=url, status=answered)
+        raise ProbeError("storage", ProbeFailure.BROKEN, said, code=str(answered))
+    return answered == _OK

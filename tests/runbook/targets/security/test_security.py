@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -258,11 +259,15 @@ class TestStore:
         s3 = root(server)
         for bucket in ("abierto", "cerrado"):
             s3.create_bucket(Bucket=bucket)
-        public = dict.fromkeys(
+        shut = dict.fromkeys(
             ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
         )
-        s3.put_public_access_block(Bucket="cerrado", PublicAccessBlockConfiguration=public)
+        s3.put_public_access_block(Bucket="cerrado", PublicAccessBlockConfiguration=shut)
         s3.put_bucket_versioning(Bucket="cerrado", VersioningConfiguration={"Status": "Enabled"})
+        public = {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::abierto/*"}
+        s3.delete_public_access_block(Bucket="abierto")
+        s3.put_bucket_policy(Bucket="abierto", Policy=json.dumps({"Version": "2012-10-17", "Statement": [public]}))
+        s3.put_object(Bucket="abierto", Key="a.dump", Body=b"x")
         s3.put_object(Bucket="cerrado", Key="tbae/a.zst", Body=b"x", ServerSideEncryption="AES256")
         access, secret = user(server, "vigilante", "s3:Get*", "s3:List*")
         settings = StorageSettings(
@@ -276,6 +281,7 @@ class TestStore:
             backups, archive = target.exposures()
         finally:
             target.close()
+        assert backups.to_anyone is True
         assert (backups.bucket, backups.versioning.state, backups.object) == ("abierto", State.BROKEN, None)
         assert (archive.private.state, archive.versioning.state) == (State.KEPT, State.KEPT)
         assert (archive.to_anyone, archive.object, archive.encryption) == (False, "tbae/a.zst", "AES256")
