@@ -48,7 +48,9 @@ _SQL = {
         "DO $$ BEGIN IF to_regnamespace({ledger_name}) IS NOT NULL THEN\n"
         "    GRANT USAGE ON SCHEMA {ledger} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {ledger} TO {role};\n"
         "END IF; END $$;  -- the first purge makes it, and grants this itself",
-        "REVOKE SELECT ON ALL TABLES IN SCHEMA {ledger} FROM {role};\nREVOKE USAGE ON SCHEMA {ledger} FROM {role};",
+        "DO $$ BEGIN IF to_regnamespace({ledger_name}) IS NOT NULL THEN\n"
+        "    REVOKE SELECT ON ALL TABLES IN SCHEMA {ledger} FROM {role}; REVOKE USAGE ON SCHEMA {ledger} FROM {role};\n"
+        "END IF; END $$;",
     ),
     "select on": ("GRANT SELECT ON {of} TO {role};", "REVOKE SELECT ON {of} FROM {role};"),
     "execute": ("GRANT EXECUTE ON FUNCTION {of}() TO {role};", "REVOKE EXECUTE ON FUNCTION {of}() FROM {role};"),

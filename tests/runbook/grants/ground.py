@@ -25,8 +25,8 @@ from runbook.commands.grants import policies
 from runbook.grants.asked import asks
 from runbook.grants.granting import Grant, grants, needs
 from runbook.grants.needs import Need
-from runbook.judging import diagnose, judge
-from runbook.model import Finding, Reading, Verdict
+from runbook.judging import judge
+from runbook.model import Reading, Verdict
 from runbook.probes import Readings
 from runbook.rows import Row
 from runbook.settings import EnvironmentSettings
@@ -47,7 +47,6 @@ class Judged(msgspec.Struct, frozen=True):
     """What rows said, and every reading behind it."""
 
     verdicts: dict[str, Verdict]
-    findings: dict[str, tuple[Finding, ...]]
     readings: tuple[Reading, ...]
 
 
@@ -111,14 +110,14 @@ class Ground:
         """Let go of the superuser's connection."""
         self.admin.close()
 
-    def judged(self, rows: Sequence[Row], *, explain: bool = False) -> Judged:
-        """Judge the rows all at once over new connections; with ``explain`` ask their causes as well."""
+    def judged(self, rows: Sequence[Row]) -> Judged:
+        """Judge the rows all at once over new connections."""
         site = open_site(site_file.load(self.place.site_file, self.variables), "lab")
         readings = Readings()
         with ExitStack() as opened, closing(site.history):
             targets = self._targets(rows, site, opened)
-            verdicts, findings = _all_at_once(rows, targets, readings, site.settings.limits, explain)
-        return Judged(verdicts, findings, readings.taken())
+            verdicts = _all_at_once(rows, targets, readings, site.settings.limits)
+        return Judged(verdicts, readings.taken())
 
     def _targets(self, rows: Sequence[Row], site: Site, opened: ExitStack) -> dict[str, Any]:
         names = {name for row in rows for name in row.all_targets()} - {"history"}
@@ -256,19 +255,16 @@ def used(reading: str, row: Row) -> frozenset[Need]:
 
 
 def _all_at_once(
-    rows: Sequence[Row], targets: Mapping[str, Any], readings: Readings, limits: Mapping[str, Any], explain: bool
-) -> tuple[dict[str, Verdict], dict[str, tuple[Finding, ...]]]:
+    rows: Sequence[Row], targets: Mapping[str, Any], readings: Readings, limits: Mapping[str, Any]
+) -> dict[str, Verdict]:
     verdicts: dict[str, Verdict] = {}
-    findings: dict[str, tuple[Finding, ...]] = {}
 
     def find_out(row: Row) -> None:
         verdicts[row.id] = judge(row, targets, readings, limits.get(row.id, {}))
-        if explain:
-            findings[row.id] = diagnose(row, targets, readings, limits.get(row.id, {}))
 
     threads = [threading.Thread(target=find_out, args=(row,)) for row in rows]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return verdicts, findings
+    return verdicts

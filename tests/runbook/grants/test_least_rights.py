@@ -18,7 +18,7 @@ from runbook.errors import ActionError
 from runbook.grants.asked import asks
 from runbook.grants.granting import Grant, needs
 from runbook.grants.needs import Need
-from runbook.model import Reading, State, Verdict
+from runbook.model import State, Verdict
 from runbook.rows import Row
 from tests.runbook.grants.ground import Broker, Ground, Judged, used
 
@@ -26,9 +26,9 @@ ROWS = [row for row in load_rows() if row.section != "scripts"]
 PROVEN = ("postgresql", "rabbitmq", "s3")
 
 
-def rights(system: str, *, causes: bool = False) -> list[Need]:
-    """What any row needs of the reader at one system to be judged, or explained as well."""
-    found = chain.from_iterable(needs(asks(row).probes if causes else asks(row).check) for row in ROWS)
+def rights(system: str) -> list[Need]:
+    """What any row needs of the reader to be judged, at one system."""
+    found = chain.from_iterable(needs(asks(row).check) for row in ROWS)
     return sorted({need for need in found if need.system == system})
 
 
@@ -181,29 +181,6 @@ def test_a_row_is_judged_with_its_own_rights_alone(ground: Ground, whole: Judged
     finally:
         ground.execute(*(grant.give for grant in given))
         ground.allow(ground.rights(ROWS, "s3"))
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("need", rights("postgresql", causes=True), ids=named)
-def test_without_one_right_no_cause_is_ruled_out_by_what_it_could_not_see(ground: Ground, need: Need) -> None:
-    """A reading that needs the right has failed, or it tells the same as with the right."""
-    rows = [row for row in ROWS if need in needs(asks(row).probes)]
-    before = ground.judged(rows, explain=True)
-    grant = of(ground, need)
-    ground.execute(grant.take)
-    try:
-        after = ground.judged(rows, explain=True)
-        needing = [one for one in after.readings if any(need in used(f"{one.target}.{one.request}", r) for r in rows)]
-        assert needing
-        wrong = [one for one in needing if one.failure is None and one.value != value_in(before, one)]
-        assert not wrong, [f"{one.target}.{one.request}" for one in wrong]
-    finally:
-        ground.execute(grant.give)
-
-
-def value_in(judged: Judged, reading: Reading) -> object:
-    found = (one.value for one in judged.readings if (one.target, one.request) == (reading.target, reading.request))
-    return next(found, None)
 
 
 def of(ground: Ground, need: Need) -> Grant:

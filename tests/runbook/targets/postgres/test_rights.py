@@ -114,8 +114,7 @@ def test_names_are_quoted_where_they_must_be(admin: Connection, right: str) -> N
         admin.execute(commands("log in", "", named)[0])
         admin.execute(give)
         assert admin.execute("SELECT FROM pg_roles WHERE rolname = 'muses_reader'").fetchall()
-        if right != "ledger":  # which is not there
-            admin.execute(take)
+        admin.execute(take)
     finally:
         admin.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(role)))
 
