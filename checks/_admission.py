@@ -157,8 +157,8 @@ def judge_public(guard: Guard, holding: Holding) -> None:
     """Each thing that everybody may do: personal data to anybody is the worst of it."""
     for right in guard.public:
         known = {"privilege": right.privilege, "kind": right.kind, "object": right.object}
-        state = State.CRITICAL if right.kind == "table" else State.WARNING
-        said = text("everybody who logs in has {privilege} on the {kind} {object}", **known)
+        state = State.CRITICAL if right.kind == "TABLE" else State.WARNING
+        said = text("everybody who logs in has {privilege} ON {kind} {object}", **known)
         holding.hold(state, f"{right.kind} {right.object} ({right.privilege})", said)
     if not guard.public:
         holding.hold(State.OK, "PUBLIC", text("PUBLIC may make nothing, and touches no table of the schema"))

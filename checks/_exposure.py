@@ -75,13 +75,8 @@ def judge_buckets(found: Iterable[Exposure], encryption: str, limits: Limits, ho
     for one in found:
         _judge_privacy(one, limits, holding)
         for name, promise in (("versioning", one.versioning), ("default encryption", one.default_encryption)):
-            if promise.denied:  # what we may not ask is not what the server does not know
-                limits.cannot_see(
-                    text("{bucket}: the store denies the reader {promise}", bucket=one.bucket, promise=name)
-                )
-                continue
             if promise.denied:
-                limits.cannot_see(promise.words)
+                limits.cannot_see(_denied(one, name))
             else:
                 holding.hold(_promised(promise), f"{one.bucket} ({name})", promise.words)
         if one.object is not None and encryption in PROVEN:
@@ -106,7 +101,11 @@ def _judge_privacy(one: Exposure, limits: Limits, holding: Holding) -> None:
         said = text("bucket {bucket} is refused to who comes without a key; more is not told", bucket=one.bucket)
         holding.hold(State.OK, of, said)
     else:
-        limits.cannot_see(one.private.words)
+        limits.cannot_see(_denied(one, "private") if one.private.denied else one.private.words)
+
+
+def _denied(one: Exposure, promise: str) -> Text:
+    return text("{bucket}: the store denies the reader {promise}", bucket=one.bucket, promise=promise)
 
 
 def _promised(promise: Promise) -> State:

@@ -74,7 +74,7 @@ def shares(answers: Iterable[Answers]) -> Iterator[Share]:
     """The share of each motive that is in use, for everybody who had records answered; zero shares too."""
     answered, failed = Counter[str](), Counter[tuple[str, int]]()
     for one in answers:
-        name = one.table if one.subsystem_id is None else f"subsystem {one.subsystem_id}"
+        name = one.table if one.subsystem_id is None else f"id_subsistema {one.subsystem_id}"
         if one.motive_id is None:
             answered[name] += one.records
         else:
@@ -141,7 +141,7 @@ def judge_untold(enrolments: Iterable[Enrolments], limits: Limits) -> None:
             count=Quantity(untold[subsystem], "enrolments"),
             age=age,
         )
-        limits.judge(age, of=f"subsystem {subsystem}", summary=said)
+        limits.judge(age, of=f"id_subsistema {subsystem}", summary=said)
     if not untold:
         limits.hold(State.OK, of="tbmu006_inscripcion", summary=text("SIGED has been told of every enrolment"))
 
@@ -157,7 +157,7 @@ def judge_silence(standing: Sequence[Standing], values: Iterable[CatalogueValue]
 
 def _judge_subsystem(name: str, groups: list[Standing], limits: Limits) -> None:
     newest = min((group.newest for group in groups if group.newest is not None), default=None)
-    of = f"subsystem {name}"
+    of = f"id_subsistema {name}"
     if newest is None:
         said = text("Subsystem {subsystem} is active, and nothing of it is in the exchange tables", subsystem=name)
         limits.hold(State.WARNING, of=of, summary=said)

@@ -147,7 +147,7 @@ class TestRules:
 
 @pytest.mark.parametrize(
     ("kind", "state"),
-    [(None, State.OK), ("schema", State.WARNING), ("database", State.WARNING), ("table", State.CRITICAL)],
+    [(None, State.OK), ("SCHEMA", State.WARNING), ("DATABASE", State.WARNING), ("TABLE", State.CRITICAL)],
 )
 def test_what_everybody_may(kind: Any, state: State) -> None:
     rights = () if kind is None else (PublicRight(kind=kind, object="x", privilege="SELECT"),)

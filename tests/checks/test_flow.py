@@ -111,11 +111,11 @@ class TestErrors:
         assert found.state is State.WARNING
         assert (
             str(found.summary)
-            == "subsystem 4: 20% of 1000 records fail with CURP NO LOCALIZADA; what is usual is not known yet"
+            == "id_subsistema 4: 20% of 1000 records fail with CURP NO LOCALIZADA; what is usual is not known yet"
         )
 
     def test_a_share_of_nothing_is_remembered_too(self) -> None:
-        assert {m.object for m in self.verdict(10).measures} == {"subsystem 4, 1", "tbae005_asistencias, 1"}
+        assert {m.object for m in self.verdict(10).measures} == {"id_subsistema 4, 1", "tbae005_asistencias, 1"}
 
     @pytest.mark.parametrize(
         ("failed", "answered", "state"), [(3, 199, State.SKIPPED), (0, 9, State.OK), (0, 0, State.SKIPPED)]

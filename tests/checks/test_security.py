@@ -193,7 +193,7 @@ class TestCredentials:
         assert fakes.judged(check_credentials_are_hidden, security=security).state is state
 
     def test_one_in_the_site_file(self) -> None:
-        security = Security(kept=(), in_clear=(InClear(setting="logs.services.x", kind="URL with a password"),))
+        security = Security(kept=(), in_clear=(InClear(setting="logs.services.x", kind="URL"),))
         assert fakes.judged(check_credentials_are_hidden, security=security).state is State.CRITICAL
 
 

@@ -23,7 +23,7 @@ class LoginRole(Noun, frozen=True, kw_only=True):
 class PublicRight(Noun, frozen=True, kw_only=True):
     """Something that everybody may do with a schema, the database or a table of the site's schema."""
 
-    kind: Literal["schema", "database", "table"]
+    kind: Literal["SCHEMA", "DATABASE", "TABLE"]
     object: str
     privilege: str
 
@@ -31,8 +31,8 @@ class PublicRight(Noun, frozen=True, kw_only=True):
 class Guard(Noun, frozen=True, kw_only=True):
     """How the server guards itself, as far as everybody is told.
 
-    ``hashing`` is how it keeps new passwords: ``scram-sha-256`` or ``md5``. ``weak_verifiers`` are the login roles whose password is not kept as SCRAM; None where that is not shown to us,
-    which is as it should be.
+    ``hashing`` is how it keeps new passwords: ``scram-sha-256`` or ``md5``. ``weak_verifiers`` are the login roles
+    whose password is not kept as SCRAM; None where that is not shown to us, which is as it should be.
     """
 
     ssl: bool

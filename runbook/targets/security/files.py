@@ -40,26 +40,24 @@ def in_clear(settings: EnvironmentSettings, setting: str) -> Iterator[InClear]:
     """Each setting whose value is a credential itself, or holds one."""
     for name, value in walked(settings, setting):
         if isinstance(value, Secret):
-            yield from (
-                InClear(setting=name, kind="argument") for part in value.command or () if _ARGUMENT.search(part)
-            )
+            yield from (InClear(setting=name, kind="argv") for part in value.command or () if _ARGUMENT.search(part))
         elif isinstance(value, str):
             yield from _found(name, value)
 
 
 def _found(name: str, value: str) -> Iterator[InClear]:
     if _has_password(value):
-        yield InClear(setting=name, kind="URL with a password")
+        yield InClear(setting=name, kind="URL")
     elif _ACCESS_KEY.search(value):
-        yield InClear(setting=name, kind="access key")
+        yield InClear(setting=name, kind="AKIA")
     elif _PRIVATE_KEY.search(value):
-        yield InClear(setting=name, kind="private key")
+        yield InClear(setting=name, kind="PRIVATE KEY")
     elif _BEARER.search(value):
-        yield InClear(setting=name, kind="bearer")
+        yield InClear(setting=name, kind="Bearer")
     elif "[" in name.rpartition(".")[2] and _ARGUMENT.search(value):
-        yield InClear(setting=name, kind="argument")
+        yield InClear(setting=name, kind="argv")
     elif value and _NAME.fullmatch(name.rpartition(".")[2]):
-        yield InClear(setting=name, kind="value")
+        yield InClear(setting=name, kind="TOML")
 
 
 def _has_password(value: str) -> bool:

@@ -46,10 +46,10 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InClear(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential that stands in the site file itself, by the setting that it is in."""
+    """A credential that stands in the site file itself, by the setting that it is in, and the form it has."""
 
     setting: str
-    kind: Literal["URL with a password", "access key", "private key", "bearer", "argument", "value"]
+    kind: Literal["URL", "AKIA", "PRIVATE KEY", "Bearer", "argv", "TOML"]
 
 
 class Powers(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,15 +2,15 @@
 WITH schemas AS (
     SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE nspname IN ('public', %(schema)s)
 )
-SELECT 'schema' AS kind, nspname::text AS object, privilege_type AS privilege
+SELECT 'SCHEMA' AS kind, nspname::text AS object, privilege_type AS privilege
 FROM schemas, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
 WHERE grantee = 0 AND privilege_type = 'CREATE'
 UNION ALL
-SELECT 'database', datname::text, privilege_type
+SELECT 'DATABASE', datname::text, privilege_type
 FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba)))
 WHERE datname = current_database() AND grantee = 0 AND privilege_type = 'CREATE'
 UNION ALL
-SELECT DISTINCT 'table', relname::text, privilege_type
+SELECT DISTINCT 'TABLE', relname::text, privilege_type
 FROM pg_class
 JOIN schemas ON schemas.oid = relnamespace AND nspname = %(schema)s
 LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attacl IS NOT NULL

@@ -59,9 +59,9 @@ def test_what_was_given_to_everybody(database: Database, admin: Connection) -> N
     admin.execute("GRANT UPDATE (curp) ON tbmu002_persona TO PUBLIC")
     admin.execute("GRANT CREATE ON SCHEMA muses_dev TO PUBLIC")
     assert set(database.guard().public) - before == {
-        PublicRight(kind="table", object="tbmu002_persona", privilege="SELECT"),
-        PublicRight(kind="table", object="tbmu002_persona", privilege="UPDATE"),
-        PublicRight(kind="schema", object="muses_dev", privilege="CREATE"),
+        PublicRight(kind="TABLE", object="tbmu002_persona", privilege="SELECT"),
+        PublicRight(kind="TABLE", object="tbmu002_persona", privilege="UPDATE"),
+        PublicRight(kind="SCHEMA", object="muses_dev", privilege="CREATE"),
     }
 
 
