@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from benchmarks.measure import row, seconds
@@ -20,9 +20,10 @@ from benchmarks.rows_postgres.ours import Ours, command, judging, rows
 from benchmarks.rows_postgres.peers import PACKAGES, SERVICES, Peers
 from benchmarks.rows_postgres.states import BROKEN, STATES, State
 from tests.runbook.targets.servers_broken import broken_server
-from tests.runbook.targets.servers_postgres import PostgresServer, installations
+from tests.runbook.targets.servers_postgres import Connection, PostgresServer, installations
 
 LEAST = 10.0
+TABLES = 1_000
 BASELINE = {"work_mem": "4MB"}
 
 
@@ -75,6 +76,7 @@ def main() -> None:
                 _through(server, compared, STATES)
                 if name == options.timed:
                     _time(server, peers, Path(folder), options.turns)
+                    _many_tables(server, options.turns)
             with broken_server(programs) as server:
                 _through(server, compared, BROKEN)
     row("verdicts that are the same", str(compared.same), "–")
@@ -141,6 +143,35 @@ def _time(server: PostgresServer, peers: Peers, home: Path, turns: int) -> None:
         row(f"{peer}, its {count} services for the same", f"{middle[peer]:.2f} s", "–")
         row("– ÷ `muses-runbook check`", f"{middle[peer] / middle['ours']:.1f}", f"≥ {LEAST:g}")
         row("– ÷ the rows within a run", f"{middle[peer] / within:.0f}", f"≥ {LEAST:g}")
+
+
+def _many_tables(server: PostgresServer, turns: int) -> None:
+    """The rows on a database of many tables, and what they cost it."""
+    with closing(server.admin()) as admin:
+        admin.execute("SET search_path TO muses_dev; SET ROLE muses_owner")
+        for number in range(TABLES):
+            admin.execute(
+                f"CREATE TABLE x{number} (id serial PRIMARY KEY, a int, b text, c timestamp, d numeric);"
+                f"INSERT INTO x{number} (a, b) SELECT n, 'word' FROM generate_series(1, 20) AS n;"
+                f"CREATE INDEX ON x{number} (a)"
+            )
+        admin.execute("RESET ROLE; GRANT SELECT ON ALL TABLES IN SCHEMA muses_dev TO muses_reader")
+        admin.execute("GRANT SELECT ON ALL SEQUENCES IN SCHEMA muses_dev TO muses_reader; ANALYZE")
+        before = _spent(admin)
+        taken = statistics.median(judging(server) for _ in range(turns))
+        spent = (_spent(admin) - before) / turns
+    row(f"the rows within a run, {TABLES} tables more", f"{taken * 1000:.0f} ms", "≤ 5 s")
+    row("– the server's own time of it", f"{spent:.0f} ms, {spent / 600:.2f} % of a minute", "≤ 1 %")
+
+
+def _spent(admin: Connection) -> float:
+    """Milliseconds that the reader's statements have taken."""
+    found = admin.execute(
+        "SELECT coalesce(sum(total_exec_time + total_plan_time), 0) AS spent FROM public.pg_stat_statements"
+        " WHERE userid = 'muses_reader'::regrole"
+    ).fetchone()
+    assert found is not None
+    return float(found["spent"])
 
 
 if __name__ == "__main__":

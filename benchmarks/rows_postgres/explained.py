@@ -45,11 +45,8 @@ EXPLAINED: dict[tuple[str, str, str], str] = {
         "failed attempt CRITICAL"
     ),
     ("DB-14", _FAILS, POSTGRES): (
-        "the peer looks for what waits in pg_wal itself, where since PostgreSQL 10 nothing of it lies: it always finds 0"
+        "the peer looks for what waits in pg_wal itself, where nothing of it lies since PostgreSQL 10: it always "
+        "finds 0"
     ),
-    (
-        "INDEX-02",
-        "an invalid index",
-        PGACTIVITY,
-    ): "it helps nobody and is paid for: a WARNING; the peer: always CRITICAL",
+    ("INDEX-02", "an invalid index", PGACTIVITY): "it helps nobody, and costs: a WARNING; to the peer always CRITICAL",
 }

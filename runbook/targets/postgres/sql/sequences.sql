@@ -9,15 +9,13 @@ WITH sequences AS (
         seqincrement,
         seqmin,
         seqmax,
-        (
-            SELECT CASE min(format_type(atttypid, NULL)) WHEN 'smallint' THEN 32767 WHEN 'integer' THEN 2147483647 END
-            FROM pg_depend
-            JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
-            WHERE classid = 'pg_class'::regclass AND objid = seqrelid AND deptype IN ('a', 'i') AND refobjsubid > 0
-        ) AS column_max
+        CASE atttypid WHEN 'smallint'::regtype THEN 32767 WHEN 'integer'::regtype THEN 2147483647 END AS column_max
     FROM pg_sequence
     JOIN pg_class ON pg_class.oid = seqrelid
     JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    LEFT JOIN pg_depend
+        ON classid = 'pg_class'::regclass AND objid = seqrelid AND deptype IN ('a', 'i') AND refobjsubid > 0
+    LEFT JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
     WHERE NOT seqcycle AND nspname = %(schema)s
 ), read AS (
     SELECT *, CASE WHEN visible THEN pg_sequence_last_value(seqrelid) END AS last
