@@ -28,9 +28,10 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Killed(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that has no end. ``done`` are the steps whose results are in the journal, ``begun`` those without one.
+    """A run that has no end, or one that ended without the result of a step.
 
-    ``proven`` are the rows that were judged again after their steps.
+    ``done`` are the steps whose results are in the journal, ``begun`` those without one, ``proven`` the rows that were
+    judged again after their steps.
     """
 
     run: str
@@ -69,9 +70,9 @@ def _happened(result: Entry) -> bool:
 
 
 def _run(id: str, entries: list[Entry], environment: str) -> Killed | None:
-    kinds = {entry.kind for entry in entries}
     begins = [entry for entry in entries if entry.kind == "begin"]
-    if not begins or "end" in kinds or begins[0].body.get("environment") != environment:
+    ended = any(entry.kind == "end" for entry in entries) and not unfinished(entries)
+    if not begins or ended or begins[0].body.get("environment") != environment:
         return None
     done = [e.body["intent"] for e in entries if e.kind == "result" and e.body.get("outcome") == "done"]
     return Killed(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
@@ -29,7 +30,7 @@ from runbook.targets.s3 import leases
 from runbook.targets.s3.leases import StorageLease
 from tests.faulty_store import FaultyStore
 from tests.runbook.fakes import Quiet, Tank, drain_step, site_at, tank_row
-from tests.runbook.targets.servers_postgres import Connection, PostgresServer
+from tests.runbook.targets.servers_postgres import Connection, PostgresServer, standby_of
 from tests.runbook.targets.servers_storage import root
 from tests.store_faults import deny, fail
 
@@ -372,3 +373,23 @@ def test_the_reader_looks_into_the_schema_that_the_lock_made(
     with guard_postgres.session(role="muses_reader") as reader:
         words = f"SELECT to_regclass('{guarded.purge.state_schema}.purge_run') IS NULL AS none"
         assert reader.execute(words).fetchone() == {"none": True}
+
+
+@pytest.mark.soak
+def test_a_standby_gives_no_lock(guarded: EnvironmentSettings, guard_postgres: PostgresServer, tmp_path: Path) -> None:
+    with standby_of(guard_postgres) as standby:
+        database = msgspec.structs.replace(guarded.database, port=standby.port)
+        with pytest.raises(LockError, match="is a standby"):  # noqa: SIM117
+            with acting_alone(without(guarded, database=database, storage=None), "prod", tmp_path, "R"):
+                pass
+
+
+@pytest.mark.soak
+def test_a_frozen_session_costs_its_time_and_is_a_lost_lock(
+    guarded: EnvironmentSettings, machine: Any, guard_postgres: PostgresServer
+) -> None:
+    hold, began = machine(without(guarded, storage=None), "one"), time.monotonic()
+    with guard_postgres.frozen(hold.locks["database"]._connection.info.backend_pid):
+        with pytest.raises(LockError, match="cannot be proven"):
+            hold.prove()
+        assert time.monotonic() - began < 10

@@ -289,6 +289,18 @@ def test_a_dry_run_closes_nothing(tmp_path: Path, tank: Tap) -> None:
     assert (tmp_path / "journal.jsonl").read_bytes() == before
 
 
+def test_a_run_that_ended_without_a_result_is_looked_at_too(tmp_path: Path, tank: Tap) -> None:
+    """A disk that was full, or Ctrl-C twice."""
+    killed_run(tmp_path)
+    Journal(tmp_path / "journal.jsonl").write("end", run="R0", row="", body={})
+    [record] = run_of(tmp_path, tank, row_to(0)).records
+    assert record.decision is not None
+    assert record.decision.rule == "journal"
+    tank.trace = traces.not_done(text("It is seen"))
+    [record] = run_of(tmp_path, tank, row_to(0), id="R2").records
+    assert record.actions
+
+
 def test_a_killed_run_of_another_environment_is_its_own(tmp_path: Path, tank: Tap) -> None:
     book = Journal(tmp_path / "journal.jsonl")
     book.write("begin", run="R0", row="", body={"environment": "prod", "epochs": {}})
