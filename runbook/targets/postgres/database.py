@@ -143,7 +143,7 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
         with self._connections.reader() as reader:
             return workload.tables(reader)
 
-    @probe(needs=f"{_COUNTED}; HypoPG or TEMPORARY on the database", deadline=_LONG)
+    @probe(needs=f"{_COUNTED}; {_TABLES}; HypoPG or TEMPORARY on the database", deadline=_LONG)
     def index_proposals(self, statements: tuple[str, ...]) -> tuple[IndexProposal, ...]:
         """The best index for each of these statements that the planner uses when it is offered, most saving first.
 
