@@ -17,7 +17,7 @@ from runbook import judging, treating, waivers
 from runbook.errors import HistoryError
 from runbook.history import Samples
 from runbook.job import BREACHED, Job, Listener
-from runbook.model import Choice, Decision, Record, Run, State, Verdict, Waived
+from runbook.model import Choice, Decision, Record, Risk, Run, State, Verdict, Waived
 from runbook.probes import Readings, reading_through
 from runbook.redact import masked
 from runbook.rows import Row
@@ -52,6 +52,10 @@ class Engine:
         job.verdict = _unknown(text("The row could not be set up: {reason}", reason=masked(reason)))
         self._settled.put(job)
 
+    def has(self, row: Row) -> bool:
+        """Whether the row was begun, or is known not to be set up."""
+        return row.id in self._jobs
+
     def settle(self) -> None:
         """Wait until every row is judged or the run's deadline is over, telling the listener of each as it comes."""
         self.listener.started(tuple(self._jobs))
@@ -67,14 +71,19 @@ class Engine:
             self.listener.judged(self.record(id))
 
     def treat(self) -> None:
-        """Act on every breached row where policy lets it and prove what came of it; close what killed runs left."""
+        """Act on every breached row where policy lets it and prove what came of it; close what killed runs left.
+
+        The least risk first, and of those what shows soonest: a session that is ended in a moment may be what an index
+        that takes minutes to build would wait for.
+        """
         explain = self._explain_anew
         if self.site.mandate is not None:
             self.site.mandate.rule(self._jobs.values())
             explain = _as_approved
-        breached = [job for job in self._jobs.values() if job.breached and job.plan]
+        breached = {job: job.plan for job in self._jobs.values() if job.breached and job.plan}
+        in_turn = sorted(breached, key=lambda job: (list(Risk).index(breached[job].risk), breached[job].settles))
         anew = Treating(self.site, self.listener, run=self.run, judge=self._judge_anew, explain=explain)
-        anew.treat(breached)
+        anew.treat(in_turn)
 
     def record(self, id: str) -> Record:
         """What is known of a row by now; UNKNOWN where it was not judged in time."""

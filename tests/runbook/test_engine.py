@@ -258,6 +258,13 @@ def test_the_second_row_is_looked_at_again_when_the_first_was_treated(tmp_path: 
     assert verification.proven is Proven.FIXED
 
 
+def test_what_shows_soonest_is_done_first(tmp_path: Path) -> None:
+    slow = tank_row(id="TANK-01", settles=timedelta(seconds=4))
+    run = run_of(tmp_path, Tank(25), slow, tank_row(id="TANK-02"))
+    done = [(action.started_at, record.row) for record in run.records for action in record.actions]
+    assert min(done)[1] == "TANK-02"
+
+
 def test_another_acting_run_holds_the_lock(tmp_path: Path) -> None:
     tank = Tank(25)
     with acting_on("test", tmp_path):
