@@ -152,6 +152,9 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
             engine.treat()
         interrupted = False
     finally:
+        for item in session.items:
+            if isinstance(item, RowItem) and not engine.has(item.row):
+                engine.lacks(item.row, "the run was stopped before")
         run = engine.finish(interrupted=interrupted)
         session.config.stash[RECORDS] = {record.row: record for record in run.records}
         _watch(session.config).finished(run)
