@@ -60,7 +60,6 @@ def apply(
     plan = plan_file.load(file)
     env = env or plan.plan.environment
     site = open_site(site_file.load(settings), env, fixing=True, deadline=deadline, language=lang)
-    catalogue.prove_overrides(site.settings)
     if (name is None) != (reason is None):
         raise click.UsageError(_("--as and --reason go together"))
     if name is not None and reason is not None:
@@ -95,6 +94,7 @@ def _run(plan: PlanFile, file: Path, standing: Standing, site: Site, output: Pat
     reports = importlib.import_module("reports")
     language = reports.speaking(site.environment)
     rows = catalogue.chosen_rows(tuple(row.row for row in plan.plan.rows), site.settings)
+    catalogue.prove_overrides(site.settings)
     with reports.board(language, sys.stderr if as_json else sys.stdout, quiet=as_json) as board:
         run = check.driven(check.Watching(site, board, rows), None, None)
         run = msgspec.structs.replace(run, plan_file=notice.applied(plan, file, standing, run))

@@ -153,6 +153,16 @@ class TestKeysOfTheirOwn:
         monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
         assert "OpenSSH" in str(standing(signed, site).objections[0])
 
+    def test_a_tool_that_does_not_answer_proves_nothing(
+        self, plan: PlanFile, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        signed = approved(plan, site, "ana", tmp_path / "ana")
+        (tmp_path / "ssh-keygen").write_text("#!/bin/sh\nexec sleep 60\n")
+        (tmp_path / "ssh-keygen").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        monkeypatch.setattr(signatures, "VERIFYING", 0.2)
+        assert "did not answer" in str(standing(signed, site).objections[0])
+
     def test_a_signature_for_something_else_is_none(self, plan: PlanFile, site: Site, tmp_path: Path) -> None:
         [true] = approved(plan, site, "ana", tmp_path / "ana").approvals
         words = ("-Y", "sign", "-q", "-n", "git", "-f", str(tmp_path / "ana"))
