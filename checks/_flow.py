@@ -138,7 +138,7 @@ def judge_untold(enrolments: Iterable[Enrolments], limits: Limits) -> None:
         said = text(
             "Subsystem {subsystem}: SIGED has not been told of {count}, the oldest for {age}",
             subsystem=subsystem,
-            count=Quantity(untold[subsystem], "enrolments"),
+            count=_n(untold[subsystem]),
             age=age,
         )
         limits.judge(age, of=f"id_subsistema {subsystem}", summary=said)

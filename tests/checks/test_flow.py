@@ -155,7 +155,7 @@ class TestUntold:
         ]
         verdict = fakes.judged(check_siged_is_told, database=Told(enrolments=found))
         assert verdict.state is state
-        assert ("6 enrolments" in str(verdict.summary)) is (age is not None)
+        assert ("6 records" in str(verdict.summary)) is (age is not None)
 
 
 class TestSilence:
