@@ -33,7 +33,7 @@ def check_sessions_are_encrypted(database: Database, security: Security, limits:
 @row(
     "SEC-04",
     source="CIS PostgreSQL Benchmark y documentación de PostgreSQL: md5 está obsoleto, SCRAM-SHA-256",
-    es="Las contraseñas de la base de datos se guardan con SCRAM",
+    es="Las contraseñas nuevas de la base de datos se guardan con SCRAM",
     person=advice.HASHING,
 )
 def check_passwords_are_scram(database: Database, security: Security, limits: Limits) -> None:
