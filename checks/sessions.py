@@ -61,7 +61,7 @@ def check_database_answers(database: Database, limits: Limits) -> None:
 
 @row(
     "DB-03",
-    source="Práctica de PostgreSQL (log_lock_waits); issue 6: 60 s y 120 s por la sesión raíz",
+    source="Práctica de PostgreSQL (log_lock_waits); límites del equipo: 60 s y 120 s por la sesión raíz",
     es="Ninguna sesión espera mucho un candado",
     threshold=Threshold(warning=timedelta(seconds=60), critical=timedelta(seconds=120)),
 )
@@ -96,7 +96,7 @@ def end_the_root_blocker(findings: Findings) -> Iterator[Step]:
 
 @row(
     "DB-04",
-    source="check_pgactivity longest_query y check_postgres txn_time; issue 6: 5 min y 30 min",
+    source="check_pgactivity longest_query y check_postgres txn_time; límites del equipo: 5 min y 30 min",
     es="Ninguna transacción queda abierta mucho tiempo",
     threshold=LIMITS,
     person=ASK_FIRST,
@@ -113,7 +113,7 @@ def check_no_transaction_is_long(database: Database, limits: Limits) -> None:
 
 @row(
     "DB-05",
-    source="check_pgactivity oldest_idlexact y check_postgres txn_idle; issue 6: 5 min y 30 min",
+    source="check_pgactivity oldest_idlexact y check_postgres txn_idle; límites del equipo: 5 min y 30 min",
     es="Ninguna sesión queda inactiva dentro de una transacción",
     threshold=LIMITS,
     # What the policy lets a plan touch unless the site says otherwise.

@@ -23,7 +23,7 @@ VACUUM_BY_HAND = text(
 
 @row(
     "DB-07",
-    source="Documentación de PostgreSQL, Routine Vacuuming; issue 6: 300 M y 1 000 M de transacciones",
+    source="Documentación de PostgreSQL, Routine Vacuuming; límites del equipo: 300 M y 1 000 M de transacciones",
     es="Ninguna base de datos se acerca al final de sus números de transacción",
     threshold=Threshold(warning=300_000_000, critical=1_000_000_000, unit=""),
     person=VACUUM_BY_HAND,
@@ -121,7 +121,7 @@ def check_no_table_is_bloated(database: Database, limits: Limits) -> None:
 
 @row(
     "DB-10",
-    source="check_postgres sequence y check_pgactivity sequences_exhausted; issue 6: 85 % y 95 %",
+    source="check_postgres sequence y check_pgactivity sequences_exhausted; límites del equipo: 85 % y 95 %",
     es="Ninguna secuencia se acerca a su fin",
     threshold=Threshold(warning=85, critical=95, unit="%"),
     person=text(
