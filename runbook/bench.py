@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from runbook import milestones
 from runbook.copies import journal_file, open_journal
-from runbook.errors import JournalError
+from runbook.errors import HistoryError, JournalError, ProbeError
+from runbook.history import Attempt
 from runbook.journal import Journal, verify
 from runbook.killed import Begun, Killed, killed, settling_until
 from runbook.locks import Hold, acting_alone
@@ -43,6 +44,30 @@ class Bench:
             with suppress(JournalError):
                 self.journal.write("end", run=self.run, row="", body={})
 
+    def attempts(self, row: str, targets: Collection[str], since: timedelta) -> tuple[Attempt, ...]:
+        """When a remedy of the row was tried on these targets, here or on another machine. Raises HistoryError."""
+        tried = {one.run: one for one in self.site.history.ledger(row, targets, since)}
+        with _as_history():
+            elsewhere = self.hold.ledger.attempts(row, since) if self.hold.ledger else []
+        for one in elsewhere:
+            if not one["targets"] or set(one["targets"]) & set(targets):
+                tried.setdefault(one["run"], Attempt(one["at"], one["run"], tuple(one["targets"]), one["outcome"]))
+        return tuple(sorted(tried.values()))
+
+    def note_attempt(self, row: str, targets: Collection[str]) -> None:
+        """Remember, for all machines, that a remedy is about to be tried. Raises HistoryError: then it is not."""
+        self.site.history.note_attempt(row, self.run, targets)
+        with _as_history():
+            if self.hold.ledger:
+                self.hold.ledger.note_attempt(row, self.run, targets)
+
+    def note_outcome(self, row: str, outcome: str) -> None:
+        """Remember what came of it. Raises HistoryError: then it counts as unknown."""
+        self.site.history.note_outcome(row, self.run, outcome)
+        with _as_history():
+            if self.hold.ledger:
+                self.hold.ledger.note_outcome(row, self.run, outcome)
+
     def objection(self, row: str, targets: Collection[str]) -> Decision | None:
         """Why a killed run stands in the way: a step of it that nobody knows of, or one that still has time to show."""
         for begun in (begun for run in self.unknown for begun in run.begun):
@@ -75,6 +100,14 @@ def is_left_open(site: Site) -> bool:
         return bool(killed(verify(journal_file(site.state_folder)), site.environment.name))
     except JournalError:
         return False
+
+
+@contextmanager
+def _as_history() -> Iterator[None]:
+    try:
+        yield
+    except ProbeError as error:
+        raise HistoryError(text("The ledger of all machines cannot be used: {reason}", reason=error.said)) from error
 
 
 def _leave(rule: str, reason: Text) -> Decision:

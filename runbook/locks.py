@@ -13,11 +13,12 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from runbook.errors import LockError, ProbeError
 from runbook.settings import EnvironmentSettings
@@ -40,6 +41,19 @@ class Lock(Protocol):
         """Let it go."""
 
 
+class Ledger(Protocol):
+    """A lock that remembers, for all machines, what was tried. Raises ProbeError."""
+
+    def attempts(self, row: str, since: timedelta) -> list[dict[str, Any]]:
+        """When a remedy of the row was tried: at, run, targets, outcome."""
+
+    def note_attempt(self, row: str, run: str, targets: Collection[str]) -> None:
+        """A remedy is about to be tried."""
+
+    def note_outcome(self, row: str, run: str, outcome: str) -> None:
+        """What came of it."""
+
+
 @dataclass
 class Hold:
     """What an acting run holds. ``epochs`` says which locks of other machines' sight, and their epochs."""
@@ -56,6 +70,11 @@ class Hold:
                 self._lost = _lost(self.locks)
             if self._lost is not None:
                 raise self._lost
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """The database's, where its lock is held: the store remembers nothing."""
+        return cast(Ledger | None, self.locks.get("database"))
 
     def keep(self) -> None:
         """Renew the locks; one that is lost shows at the next proof."""

@@ -17,11 +17,14 @@ from runbook.errors import HistoryError, JournalError, LockError, RunbookError
 from runbook.history import Attempt
 from runbook.job import Job, Listener
 from runbook.model import Choice, Decision, Effect, Outcome, Plan, Proven, Step, Verdict
-from runbook.recurrence import escalated
+from runbook.recurrence import LIMIT, escalated
 from runbook.redact import masked_words
 from runbook.site import Site
 from runbook.targets.base import Target
 from runbook.text import text
+
+#: Rules of policy that look back: they are asked again under the lock, with what other machines did.
+_OF_THE_PAST = frozenset({LIMIT, "policy.cooldown", "policy.budget", "history"})
 
 Judge = Callable[[Job], Verdict]
 Explain = Callable[[Job], None]
@@ -61,7 +64,7 @@ class Treating:
             return False
         bench.begin()
         try:
-            self._site.history.note_attempt(job.row.id, self._run, {step.target for step in plan.steps})
+            bench.note_attempt(job.row.id, _targets(plan))
         except HistoryError as error:
             _leave([job], error)
             return False
@@ -85,7 +88,7 @@ class Treating:
         milestones.reached("verified")
         proven = job.verification.proven if job.verification else Proven.NOT_PROVEN
         with suppress(HistoryError):  # the attempt itself is noted; its outcome then counts as unknown
-            self._site.history.note_outcome(job.row.id, self._run, proven)
+            bench.note_outcome(job.row.id, proven)
         milestones.reached("outcome noted")
         bench.journal.write("proof", run=self._run, row=job.row.id, body={"proven": proven.value})
 
@@ -108,10 +111,21 @@ class Treating:
         raise Stopped(text("{row} was not fixed: nothing more is done in this run", row=job.row.id))
 
     def _known(self, job: Job, plan: Plan, bench: Bench) -> bool:
-        """Whether no step of a killed run stands in the way."""
-        objection = bench.objection(job.row.id, {step.target for step in plan.steps})
+        """Whether nothing stands in the way that only who holds the lock knows.
+
+        That is a step of a killed run, and what was tried here or on another machine since policy decided.
+        """
+        objection = bench.objection(job.row.id, _targets(plan)) or self._tried_again(job, plan, bench)
         job.decision = objection or job.decision
         return objection is None
+
+    def _tried_again(self, job: Job, plan: Plan, bench: Bench) -> Decision | None:
+        try:
+            tried = bench.attempts(job.row.id, _targets(plan), self._site.settings.policy.attempts_window)
+        except HistoryError as error:
+            return Decision(choice=Choice.LEAVE, reason=masked_words(error.said), rule="history")
+        decision = decide(job, plan, self._site, tried)
+        return decision if decision.rule in _OF_THE_PAST else None
 
     def _permitted(self, job: Job) -> bool:
         decision = job.decision
@@ -148,13 +162,13 @@ def settling(job: Job, site: Site) -> timedelta:
     return site.settings.settling.get(job.row.id, declared)
 
 
-def decide(job: Job, plan: Plan, site: Site) -> Decision:
-    """Ask policy, with everything it must know."""
+def decide(job: Job, plan: Plan, site: Site, tried: tuple[Attempt, ...] | None = None) -> Decision:
+    """Ask policy, with everything it must know. ``tried`` is the row's past where this machine's is not all of it."""
     settings = site.settings.policy
     ledger: tuple[Attempt, ...] = ()
     attempts = spent = None
     try:
-        ledger = site.history.ledger(job.row.id, {step.target for step in plan.steps}, settings.attempts_window)
+        ledger = tried or site.history.ledger(job.row.id, _targets(plan), settings.attempts_window)
         attempts = tuple(attempt.at for attempt in ledger)
         spent = site.history.attempts_of_all_rows(settings.budget_window)
     except HistoryError:
@@ -171,6 +185,10 @@ def decide(job: Job, plan: Plan, site: Site) -> Decision:
         settings=settings,
     )
     return escalated(policy.decide(plan, now), ledger, settings, site.zone)
+
+
+def _targets(plan: Plan) -> set[str]:
+    return {step.target for step in plan.steps}
 
 
 def _effect(step: Step, targets: Mapping[str, Any]) -> Effect:

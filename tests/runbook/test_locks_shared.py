@@ -24,7 +24,7 @@ from runbook.engine import Engine
 from runbook.errors import ActionError, LockError
 from runbook.locks import Hold, acting_alone
 from runbook.model import Outcome, Record
-from runbook.settings import ActingSettings, EnvironmentSettings, Keys, Login, Secret
+from runbook.settings import ActingSettings, EnvironmentSettings, Keys, Login, PolicySettings, Secret
 from runbook.targets.postgres.database import Database
 from runbook.targets.s3 import leases
 from runbook.targets.s3.leases import StorageLease
@@ -337,10 +337,10 @@ def test_a_lost_lock_stops_before_the_next_action(
     assert journal.unfinished(entries) == []
 
 
-def run_of(settings: EnvironmentSettings, tank: Tank, folder: Path, row: Any) -> Record:
+def run_of(settings: EnvironmentSettings, tank: Tank, folder: Path, row: Any, id: str = "R1") -> Record:
     site = site_at(folder)
     site = type(site)(**{**vars(site), "settings": settings})
-    engine = Engine(site, Quiet(), run="R1")
+    engine = Engine(site, Quiet(), run=id)
     engine.begin(row, {"tank": tank})
     engine.settle()
     engine.treat()
@@ -393,3 +393,38 @@ def test_a_frozen_session_costs_its_time_and_is_a_lost_lock(
         with pytest.raises(LockError, match="cannot be proven"):
             hold.prove()
         assert time.monotonic() - began < 10
+
+
+def test_what_another_machine_tried_counts_here_too(guarded: EnvironmentSettings, tmp_path: Path) -> None:
+    """Each machine alone would have tried it twice as often."""
+    policy = PolicySettings(medium="act", attempts=2, cooldown=timedelta(0))
+    settings = without(guarded, storage=None, policy=policy)
+    for name in ("one", "two"):
+        assert run_of(settings, Tank(25), tmp_path / name, tank_row(), id=name).actions
+    tank = Tank(25)
+    record = run_of(settings, tank, tmp_path / "three", tank_row(), id="three")
+    assert tank.drained == 0
+    assert record.decision is not None
+    assert record.decision.rule == "policy.attempts"
+    assert "Fixed 2 times in 86400 s on tank" in str(record.decision.reason)
+
+
+def test_the_cooldown_is_everybody_s(guarded: EnvironmentSettings, tmp_path: Path) -> None:
+    settings = without(guarded, storage=None, policy=PolicySettings(medium="act", cooldown=timedelta(minutes=10)))
+    assert run_of(settings, Tank(25), tmp_path / "one", tank_row(), id="one").actions
+    record = run_of(settings, Tank(25), tmp_path / "two", tank_row(), id="two")
+    assert record.decision is not None
+    assert record.decision.rule == "policy.cooldown"
+
+
+def test_a_ledger_of_all_machines_that_cannot_be_read_lets_nothing_act(
+    guarded: EnvironmentSettings, guard_admin: Connection, tmp_path: Path
+) -> None:
+    settings = without(guarded, storage=None)
+    assert acts(settings, tmp_path)
+    guard_admin.execute(f"ALTER TABLE {settings.purge.state_schema}.attempt RENAME COLUMN targets TO otherwise")
+    tank = Tank(25)
+    record = run_of(settings, tank, tmp_path, tank_row())
+    assert tank.drained == 0
+    assert record.decision is not None
+    assert record.decision.rule == "history"

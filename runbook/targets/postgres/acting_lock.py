@@ -7,8 +7,9 @@ takes it: who comes back from a pause, or through a pooler that gave his session
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from runbook.errors import LockError, ProbeError, ProbeFailure
@@ -48,6 +49,18 @@ class DatabaseLock:
         if not held:
             raise LockError(text("The lock in the database was lost: another run may have it"))
 
+    def attempts(self, row: str, since: timedelta) -> list[dict[str, Any]]:
+        """When a remedy of the row was tried by any machine (at, run, targets, outcome). Raises ProbeError."""
+        return self._rows("acting_attempts", row=row, since=since)
+
+    def note_attempt(self, row: str, run: str, targets: Collection[str]) -> None:
+        """Remember, for all machines, that a remedy is about to be tried. Raises ProbeError."""
+        self._run("acting_attempt", row=row, run=run, targets=sorted(targets))
+
+    def note_outcome(self, row: str, run: str, outcome: str) -> None:
+        """Remember, for all machines, what came of it. Raises ProbeError."""
+        self._run("acting_outcome", row=row, run=run, outcome=outcome)
+
     def release(self) -> None:
         """Let it go: it is the session's. Twice is harmless."""
         if self._connection is not None:
@@ -67,6 +80,8 @@ class DatabaseLock:
             self._run("acting_reader")
         if not found["table_there"]:
             self._run("acting_table")
+        if not found["attempts_there"]:
+            self._run("acting_attempts_table")
         (row,) = self._rows("acting_take", holder=holder)
         self._epoch = int(row["epoch"])
         return self._epoch
@@ -75,9 +90,9 @@ class DatabaseLock:
         with self._line() as line:
             return line.rows(self._statement(name), values)
 
-    def _run(self, name: str) -> None:
+    def _run(self, name: str, **values: Any) -> None:
         with self._line() as line:
-            line.execute(self._statement(name))
+            line.execute(self._statement(name), values or None)
 
     @contextmanager
     def _line(self) -> Iterator[Line]:
