@@ -6,6 +6,7 @@ caller's thread, under one lock, with the operator's identity.
 
 from __future__ import annotations
 
+import copy
 import queue
 import threading
 import time
@@ -78,6 +79,8 @@ class Engine:
         """
         explain = self._explain_anew
         if self.site.mandate is not None:
+            # A row that is judged too late must not decide for itself once the mandate did.
+            self._jobs = {id: copy.copy(job) for id, job in self._jobs.items()}
             self.site.mandate.rule(self._jobs.values())
             explain = _as_approved
         breached = {job: job.plan for job in self._jobs.values() if job.breached and job.plan}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from runbook.text import text
 from tests.runbook.fakes import Tank, drain_step, tank_row
 from tests.runbook.plans import planning
 from tests.runbook.plans.planning import SOON, applied, approved, planned, two_tanks
+from tests.runbook.targets.servers_postgres import until
 
 #: The site's hour now.
 HOUR = datetime.now(ZoneInfo("America/Mexico_City")).hour
@@ -172,6 +175,27 @@ def test_a_clock_that_cannot_be_trusted_stops_what_is_approved(site: Site) -> No
     assert tanks["TANK-01"].drained == 0
     assert record.decision is not None
     assert record.decision.rule == "clock"
+
+
+def test_a_row_that_is_late_does_not_decide_for_itself_after_the_mandate_did(tmp_path: Path) -> None:
+    class Slow(Tank):
+        def clock_skew(self) -> timedelta:
+            self.release.wait(20)
+            return timedelta(0)
+
+    site = planning.site_for(tmp_path, planning.by_hmac(tmp_path, changed="rest"), medium="act")
+    tanks = {"TANK-02": Tank(25), "TANK-01": Tank(30)}
+    plan = approved(planned(site, tanks), site)
+    tanks["TANK-01"] = late = Slow(31)  # changed, and policy alone would let it act
+
+    def let_it_end() -> None:
+        late.release.set()
+        until(lambda: not any(thread.name == "row TANK-01" for thread in threading.enumerate()))
+
+    tanks["TANK-02"].on_drain = let_it_end
+    hasty = msgspec.structs.replace(site.settings, deadline=timedelta(seconds=0.6))
+    applied(plan, replace(site, settings=hasty), tanks)
+    assert (tanks["TANK-02"].drained, late.drained) == (1, 0)
 
 
 def test_without_enough_approvals_there_is_no_mandate(site: Site) -> None:
