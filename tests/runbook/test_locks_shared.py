@@ -32,7 +32,7 @@ from tests.faulty_store import FaultyStore
 from tests.runbook.fakes import Quiet, Tank, drain_step, site_at, tank_row
 from tests.runbook.targets.servers_postgres import Connection, PostgresServer, standby_of
 from tests.runbook.targets.servers_storage import root
-from tests.store_faults import deny, fail
+from tests.store_faults import deny, fail, unconditional
 
 pytest_plugins = ("tests.runbook.shared_servers",)
 
@@ -299,6 +299,18 @@ def test_a_lease_that_cannot_be_read_lets_nothing_act(
     assert not acts(guarded, tmp_path)
     one = msgspec.structs.replace(guarded.acting, machines="one")
     assert not acts(without(guarded, acting=one), tmp_path)
+
+
+def test_a_store_that_writes_over_what_is_there_gives_no_lease(
+    guarded: EnvironmentSettings, faults: FaultyStore, tmp_path: Path
+) -> None:
+    """Two could take it, and each would believe it to be his."""
+    faults.inject(unconditional(), operation="PutObject", times=None)
+    broken = without(guarded, storage=msgspec.structs.replace(guarded.storage, endpoint_url=faults.url))
+    assert acts(broken, tmp_path), "the database's lock is enough"
+    with pytest.raises(LockError, match="writes over what is there"):  # noqa: SIM117
+        with acting_alone(without(broken, database=None), "prod", tmp_path, "R"):
+            pass
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "ListObjectsV2"])

@@ -69,6 +69,7 @@ class StorageLease:
         self._number, self._holder = newest, holder
         try:
             self._next()
+            self._try_the_condition()
         except ActionError as error:
             raise ProbeError(self._store.target, ProbeFailure.DENIED, error.said) from error
         self._sweep(now)
@@ -109,6 +110,15 @@ class StorageLease:
         if max(self._standing(), default=0) != self._number + 1:
             raise LockError(text("The lease in the store was lost: another run took it"))
         self._number += 1
+
+    def _try_the_condition(self) -> None:
+        """Write our own number once more, which must fail. Raises ProbeError where the store writes over it."""
+        try:
+            self._store.put_new(self._key(self._number), msgspec.json.encode(Holding("", released=True)))
+        except AlreadyThere:
+            return
+        said = text("{where} writes over what is there: it gives no lease", where=self._store.where)
+        raise ProbeError(self._store.target, ProbeFailure.BROKEN, said)
 
     def _standing(self) -> dict[int, Object]:
         """Number → object. Raises LockError for what is none of ours: then it is not known who holds it."""
