@@ -139,7 +139,7 @@ def judge_clear(found: Iterable[InClear], holding: Holding) -> None:
         said = text("{setting} holds a credential in clear ({kind})", setting=one.setting, kind=one.kind)
         holding.hold(State.CRITICAL, one.setting, said)
     if not found:
-        holding.hold(State.OK, "site file (values)", text("no setting holds a credential in clear"))
+        holding.hold(State.OK, "site (values)", text("no setting holds a credential in clear"))
 
 
 def judge_powers(powers: Powers, risks: Mapping[str, str], holding: Holding) -> None:

@@ -30,7 +30,7 @@ _NAME = re.compile(r"(?:.*[._-])?(?:passw(?:or)?d|secret|token|api_?key)", re.IG
 def kept(file: Path | None, settings: EnvironmentSettings, setting: str) -> Iterator[Kept]:
     """The site file, and each file that a credential is in."""
     if file is not None:
-        yield _seen("site file", file, "settings")
+        yield _seen("site", file, "settings")
     for name, value in walked(settings, setting):
         if isinstance(value, Secret) and value.file is not None:
             yield _seen(name, value.file, "credential")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -28,11 +30,13 @@ from runbook.settings import (
 from runbook.settings.policy import Window
 from runbook.targets.s3.promised import State
 from runbook.targets.s3.storage import Storage
+from runbook.targets.security import accounts
 from runbook.targets.security.security import Security
 from tests.checks.fakes import now
 from tests.runbook.fakes import site_at
 from tests.runbook.targets.servers_http import Asked, answering
 from tests.runbook.targets.servers_network import refused_port, silent_port, tls_in_front_of
+from tests.runbook.targets.servers_rabbitmq import RabbitServer
 from tests.runbook.targets.servers_storage import root, storage_server, user
 
 READER = Login(user="lector")
@@ -232,6 +236,26 @@ class TestAccounts:
             found = self.opens(tmp_path, broker=broker(management_url=f"http://{server.netloc}"))
         assert found == {"guest": opens}
 
+    @pytest.mark.soak
+    def test_guest_of_a_real_rabbitmq(self, tmp_path: Path) -> None:
+        """A broker as it comes, with the account that its maker made; then without it."""
+        server = RabbitServer(tmp_path / "broker")
+        definitions = server.place.home / "rabbitmq" / "definitions.json"
+        shut = json.loads(definitions.read_text())
+        for name, opens in (("guest", True), ("other", False)):
+            user = {**shut["users"][0], "name": name, "tags": ["administrator"]}
+            salt = b"salt"
+            digest = hashlib.sha256(salt + b"guest").digest()
+            user["password_hash"] = base64.b64encode(salt + digest).decode()
+            definitions.write_text(json.dumps({**shut, "users": [*shut["users"], user]}))
+            shutil.rmtree(definitions.parent / "data", ignore_errors=True)
+            server.start()
+            try:
+                found = self.opens(tmp_path, broker=broker(management_url=server.place.management_url))
+            finally:
+                server.stop()
+            assert found == {"guest": opens}
+
     def test_what_does_not_answer_is_not_known(self, tmp_path: Path) -> None:
         port = refused_port()
         found = security(
@@ -254,6 +278,14 @@ class TestStore:
         storage = StorageSettings(endpoint_url=server.storage_url, backup_bucket="b")
         found = {one.account: one.opens for one in security(tmp_path, storage=storage).default_accounts()}
         assert found == {"minioadmin": False, "test": True}
+
+    def test_a_key_opens_only_with_its_secret(self, server: Place, tmp_path: Path, monkeypatch: Any) -> None:
+        """Were the request signed wrongly, every store would seem to be shut."""
+        storage = StorageSettings(endpoint_url=server.storage_url, backup_bucket="b")
+        access, secret = (file.read_text() for file in user(server, "listador", "s3:List*"))
+        for word, opens in ((secret, True), ("c4n4ry", False)):
+            monkeypatch.setattr(accounts, "_STORE_KEYS", ((access, word),))
+            assert {one.opens for one in security(tmp_path, storage=storage).default_accounts()} == {opens}
 
     def test_buckets(self, server: Place) -> None:
         s3 = root(server)
