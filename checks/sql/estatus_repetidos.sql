@@ -4,7 +4,6 @@
 -- why: Los sitios nombran los estatus por su descripción: con dos números para un nombre, los registros quedan en uno y se cuentan en el otro.
 -- why-en: Sites name the statuses by their description: with two numbers for one name, records stand under one and are counted under the other.
 -- severity: critical
--- timeout: 2 s
 SELECT upper(trim(descripcion)) AS estatus,
        count(*) AS veces,
        string_agg(id_estatus_procesamiento::text, ', ' ORDER BY id_estatus_procesamiento) AS numeros

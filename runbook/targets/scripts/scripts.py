@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar
@@ -29,6 +30,10 @@ _MOST = 2
 #: What ends a script is its own time limit and the run's: this only has to be longer.
 _LONGEST = timedelta(hours=12)
 _PLAN_SECONDS = 9.5
+#: Seconds for logging in, beside the script's own.
+_TO_GET_IN = 4.0
+#: What is too slow for a script is not too slow for everybody: its silence is its own.
+_CHANNEL = "scripts"
 
 
 class Scripts(Target):
@@ -68,23 +73,24 @@ class Scripts(Target):
         values = {name: value for name, value in given.items() if name in script.variables()}
         return Asked(script, values, column, largest)
 
-    @probe(needs=_TABLES, deadline=_LONGEST)
+    @probe(needs=_TABLES, deadline=_LONGEST, channel=_CHANNEL)
     def result(self, asked: Asked) -> Result:
         """What the script gave, within its own time limit. Reads only.
 
         Raises ProbeError(BROKEN) for a script that is not run or lacks a value, and what the database's probes raise.
         """
         self._prove(asked)
-        limit = asked.script.timeout or self.rules.timeout
-        # A script's time begins when it is its turn: how long it waits is the run's deadline to say.
-        with self._places, self._connections.reader(limit.total_seconds()) as reader:
+        limit = (asked.script.timeout or self.rules.timeout).total_seconds()
+        # A script's time begins when it is its turn and the server let it in: how long it waits is the run's to say.
+        with self._places, self._connections.reader(limit + _TO_GET_IN) as reader:
             try:
-                run = Run(reader, asked, most=self.rules.most_rows, personal_columns=self.rules.hidden)
+                line = Line(reader.access, reader.connection, time.monotonic() + limit)
+                run = Run(line, asked, most=self.rules.most_rows, personal_columns=self.rules.hidden)
                 return run.result(self._session())
             finally:
                 reader.connection.close()  # what a session keeps beyond its transaction ends here
 
-    @probe(needs=_COUNTED, deadline=timedelta(seconds=10))
+    @probe(needs=_COUNTED, deadline=timedelta(seconds=10), channel=_CHANNEL)
     def slow(self, asked: Asked, line: int) -> SlowStatement:
         """How the planner goes about the statement at that line, and the indexes that would help. Reads only."""
         words = self._words(asked, line)

@@ -16,6 +16,7 @@ from runbook import sql_rows
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.probes import Readings, reading_through
 from runbook.settings import SqlRowsSettings
+from runbook.targets.postgres.database import Database
 from runbook.targets.scripts.kinds import steps
 from runbook.targets.scripts.reading import parts
 from runbook.targets.scripts.script import Asked, Script
@@ -209,6 +210,12 @@ def test_scripts_wait_for_their_turn_longer_than_they_may_run(scripts: Scripts) 
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda n: scripts.result(Asked(sleeper, {"n": str(n)})), range(8)))
     assert [result.failures for result in results] == [()] * 8
+
+
+def test_a_silent_script_silences_nobody_else(scripts: Scripts) -> None:
+    channels = {probe.__probe__.channel for probe in (Scripts.result, Scripts.slow)}
+    assert channels == {"scripts"}
+    assert Database.sight.__probe__.channel == ""
 
 
 def test_without_the_right_to_a_table_nothing_is_in_order(make_scripts: Callable[..., Scripts]) -> None:
