@@ -18,7 +18,7 @@ FASTER: dict[str, dict[str, Any]] = {
     "limits.QUEUE-01": {"window": "10 s"},
     "limits.ETL-01": {"warning": "5 s", "critical": "20 s", "window": "5 s"},
     "limits.ETL-02": {"window": "5 s"},
-    "limits.DB-05": {"warning": "4 s", "critical": "6 s"},
+    "limits.DB-05": {"warning": "5 s", "critical": "5 s"},
     "settling": {
         "QUEUE-01": "12 s",
         "ETL-01": "20 s",
