@@ -122,8 +122,10 @@ def read_cluster(api: ManagementApi) -> Cluster:
     age = str(round(WINDOW.total_seconds()))
     sampled = {"msg_rates_age": age, "msg_rates_incr": "60", "data_rates_age": age, "data_rates_incr": "60"}
     lengths = {"lengths_age": age, "lengths_incr": "60", "node_stats_age": age, "node_stats_incr": "60"}
-    overview = api.get("overview", OverviewRow, sampled | lengths)
-    counts = not overview.disable_stats
+    overview, now = api.get("overview", OverviewRow, sampled | lengths), datetime.now(UTC)
+    counts, churn = not overview.disable_stats, overview.churn
+    connections = samples_of(churn.connection_created_details, churn.connection_created, now)
+    channels = samples_of(churn.channel_created_details, churn.channel_created, now)
     columns = ",".join(NodeRow.__struct_fields__)
     return Cluster(
         version=overview.rabbitmq_version,
@@ -133,8 +135,8 @@ def read_cluster(api: ManagementApi) -> Cluster:
         nodes=tuple(_node(row) for row in api.get("nodes", tuple[NodeRow, ...], {"columns": columns})),
         checks=tuple(_check(api, name) for name in CHECKS),
         virtual_hosts=tuple(_host(row, counts) for row in api.get("vhosts", tuple[VirtualHostRow, ...], sampled)),
-        connections_opened=rise(samples_of(overview.churn.connection_created_details)) if counts else None,
-        channels_opened=rise(samples_of(overview.churn.channel_created_details)) if counts else None,
+        connections_opened=rise(connections) if counts else None,
+        channels_opened=rise(channels) if counts else None,
     )
 
 
@@ -211,14 +213,14 @@ def _host(row: VirtualHostRow, counts: bool) -> VirtualHost:
     return VirtualHost(
         name=row.name,
         states=row.cluster_state if isinstance(row.cluster_state, dict) else {},
-        dropped=_new(traffic.drop_unroutable_details) if counts else None,
-        returned=_new(traffic.return_unroutable_details) if counts else None,
+        dropped=_new(traffic.drop_unroutable_details, traffic.drop_unroutable) if counts else None,
+        returned=_new(traffic.return_unroutable_details, traffic.return_unroutable) if counts else None,
     )
 
 
-def _new(series: Series) -> int:
+def _new(series: Series, count: int | None) -> int:
     """How many there were within the window; a counter that began again has counted since."""
-    samples = samples_of(series)
+    samples = samples_of(series, count, datetime.now(UTC))
     if not samples:
         return 0  # the broker counts, and this never happened
     first, last = samples[0][1], samples[-1][1]

@@ -7,7 +7,7 @@ full list takes five. What is kept of them is what a row can use: the deepest, t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -105,7 +105,8 @@ def read_inventory(api: ManagementApi, named: Sequence[str], dead_letters: Seque
     quorums = [Quorum(name=r.name, members=len(r.members), online=len(r.online)) for r in rows if len(r.members) > 1]
     thin = sorted((q for q in quorums if q.online <= q.majority), key=lambda q: q.online - q.majority)
     ways, taking = _ways(api, rows, known)
-    without = [row.name for row in rows if _rejects(row, dead_letters, taking) and way_of(row, known) is None]
+    taken = {*dead_letters, *taking}
+    without = [row.name for row in rows if _rejects(row, named, taken) and way_of(row, known) is None]
     in_force = Counter(row.policy for row in rows if row.policy)
     return Inventory(
         queues=len(rows),
@@ -181,10 +182,10 @@ def _ends(api: ManagementApi, way: tuple[str, str | None], names: set[str]) -> s
     return {binding.destination for binding in bound}
 
 
-def _rejects(row: TotalsRow, dead_letters: Sequence[str], taking: frozenset[str]) -> bool:
+def _rejects(row: TotalsRow, named: Collection[str], taken: Collection[str]) -> bool:
     """Whether what it rejects is worth keeping: not of a client's own queue, nor of one that takes dead letters."""
-    of_a_client = row.exclusive or row.auto_delete or row.durable is False
-    return not of_a_client and row.type != "stream" and row.name not in dead_letters and row.name not in taking
+    of_a_client = row.exclusive or row.auto_delete or row.durable is False or row.type == "stream"
+    return row.name not in taken and (row.name in named or not of_a_client)
 
 
 def _total(row: TotalsRow) -> QueueTotal:

@@ -45,7 +45,7 @@ class RabbitServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        until(self._speaks, patience=40)
+        until(self._speaks, patience=90)
         declare(self.place)
 
     def stop(self) -> None:

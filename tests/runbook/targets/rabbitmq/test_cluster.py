@@ -24,9 +24,11 @@ from runbook.targets.rabbitmq.cluster import CHECKS, Share
 from tests.checks import fakes
 from tests.runbook.targets.rabbitmq.killing import step
 from tests.runbook.targets.rabbitmq.recorded import ABSENT, NODE, NODES, OVERVIEW, QUEUES, rabbitmq_4
-from tests.runbook.targets.servers_network import refused_port
-from tests.runbook.targets.servers_rabbitmq import RabbitServer, settings_of
+from tests.runbook.targets.servers_network import free_port
+from tests.runbook.targets.servers_rabbitmq import RabbitServer, settings_of, until
 
+#: What is asked of the virtual host, the rest is of the cluster.
+VIRTUAL_HOST = ("queues/muses", "policies/muses")
 EVERY = [
     check
     for module in (rows, use, deliveries)
@@ -50,8 +52,8 @@ def short_of_everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ra
         f"{part}.certfile = {cert}\n{part}.keyfile = {key}\n{part}.cacertfile = {cert}\n"
         for part in ("ssl_options", "management.ssl")
     )
-    ports = f"listeners.ssl.default = {LOOPBACK}:{refused_port()}\nmanagement.ssl.port = {refused_port()}\n"
-    short = "vm_memory_high_watermark.absolute = 10MB\ndisk_free_limit.absolute = 900TB\n"
+    ports = f"listeners.ssl.default = {LOOPBACK}:{free_port()}\nmanagement.ssl.port = {free_port()}\n"
+    short = "vm_memory_high_watermark.absolute = 10MB\ndisk_free_limit.absolute = 900000GB\n"
     server = RabbitServer(home / "lab", ports + files + f"management.ssl.ip = {LOOPBACK}\n" + short)
     try:
         server.start()
@@ -61,7 +63,9 @@ def short_of_everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ra
 
 
 def test_a_healthy_node_tells_everything(settings: BrokerSettings) -> None:
-    cluster = Broker("broker", settings, environment="lab").cluster()
+    broker = Broker("broker", settings, environment="lab")
+    until(lambda: broker.cluster().nodes[0].files and broker.cluster().connections_opened is not None, patience=20)
+    cluster = broker.cluster()
     [node] = cluster.nodes
     assert (cluster.version, cluster.major, cluster.statistics, cluster.asked) == ("3.10.8", 3, True, node.name)
     assert (node.running, node.partitions, node.memory_alarm, node.disk_alarm) == (True, (), False, False)
@@ -78,6 +82,7 @@ def test_a_healthy_node_tells_everything(settings: BrokerSettings) -> None:
 
 def test_rows_of_a_healthy_server(settings: BrokerSettings) -> None:
     broker = Broker("broker", settings, environment="lab")
+    until(lambda: broker.cluster().nodes[0].files and broker.cluster().connections_opened is not None, patience=20)
     assert broker.certificates() == ()
     found = {of(check).id: state(check, broker) for check in EVERY if of(check).id.startswith("BROKER")}
     skipped = {"BROKER-08", "BROKER-11"}
@@ -88,10 +93,11 @@ def test_rows_of_a_healthy_server(settings: BrokerSettings) -> None:
 
 def test_a_node_that_is_short_of_everything(short_of_everything: RabbitServer) -> None:
     broker = Broker("broker", settings_of(short_of_everything.place), environment="lab")
+    until(lambda: broker.cluster().nodes[0].disk_alarm and broker.cluster().nodes[0].memory_alarm, patience=20)
     [node] = broker.cluster().nodes
     assert (node.memory_alarm, node.disk_alarm) == (True, True)
     assert not broker.cluster().check("alarms").ok
-    assert sorted(broker.cluster().check("local-alarms").named) == [f"{node.name}: disk", f"{node.name}: memory"]
+    assert sorted(broker.cluster().check("local-alarms").named) == [f"{node.name}: disk space", f"{node.name}: memory"]
     breached = (rows.check_no_alarms, rows.check_nodes_have_memory, rows.check_nodes_have_disk)
     assert [state(check, broker) for check in breached] == [State.CRITICAL] * 3
 
@@ -211,12 +217,10 @@ class TestVersion4:
         assert caught.value.refused
 
     @pytest.mark.parametrize("answer", [(200, "<html>"), (503, "<html>"), (500, {"error": "x", "reason": "y"})])
-    @pytest.mark.parametrize(
-        "path", ["overview", "nodes", "vhosts", "health/checks/alarms", "queues/muses", "policies/muses"]
-    )
+    @pytest.mark.parametrize("path", ["overview", "nodes", "vhosts", "health/checks/alarms", *VIRTUAL_HOST])
     def test_an_answer_that_is_none_is_no_state(self, path: str, answer: tuple[int, Any]) -> None:
         with rabbitmq_4({path: answer}) as (broker, _):
-            asked = broker.inventory if path == "queues/muses" else broker.cluster
+            asked = broker.inventory if path in VIRTUAL_HOST else broker.cluster
             with pytest.raises(ProbeError):
                 asked()
 
