@@ -25,11 +25,11 @@ from runbook.targets.security.structs import DefaultAccount
 from runbook.text import text
 
 System = Literal["database", "broker", "storage"]
+_MANAGEMENT = "broker.management_url"
 #: MinIO's, and what emulators of S3 take for anybody's.
 _STORE_KEYS = (("minioadmin", "minioadmin"), ("test", "test"))
-_OK, _REFUSED = 200, (400, 401, 403)
-
-
+_OK, _REFUSED = 200, (401, 403)
+#: A target, an account of its maker, and the attempt.
 Try = tuple[System, str, Callable[[], bool]]
 
 
@@ -53,8 +53,8 @@ def _tries(settings: EnvironmentSettings) -> Iterator[Try]:
     database, broker, storage = settings.database, settings.broker, settings.storage
     if database is not None:
         yield "database", "postgres", partial(_enters_without_password, database)
-    if broker is not None and broker.management_url:
-        yield "broker", "guest", partial(_is_a_guest, broker, broker.management_url)
+    if broker is not None:
+        yield "broker", "guest", partial(_is_a_guest, broker)
     if storage is not None and storage.endpoint_url:
         for key in _STORE_KEYS:
             yield "storage", key[0], partial(_lists, storage, *key)
@@ -93,8 +93,11 @@ class _Guest(ManagementApi):
         return "Basic " + base64.b64encode(b"guest:guest").decode()
 
 
-def _is_a_guest(settings: BrokerSettings, url: str) -> bool:
-    with _Guest("broker", url, settings, Login(user="guest")) as api:
+def _is_a_guest(settings: BrokerSettings) -> bool:
+    if not settings.management_url:
+        said = text("whether guest is let in is asked by the management API: set {setting}", setting=_MANAGEMENT)
+        raise ProbeError("broker", ProbeFailure.ABSENT, said)
+    with _Guest("broker", settings.management_url, settings, Login(user="guest")) as api:
         api.whoami()
     return True
 

@@ -12,6 +12,8 @@ from runbook.settings.site import EnvironmentSettings
 from runbook.targets.security.settings_walk import walked
 from runbook.targets.security.structs import Endpoint, Wire
 
+#: Tables of the site file in which an address is only mentioned.
+_WORDS = ("waivers", "security", "policy", "limits")
 _TLS = frozenset({"https", "amqps", "wss", "rediss", "tls"})
 _PLAIN = frozenset({"http", "amqp", "ws", "tcp", "redis"})
 _WIRES: dict[str, Wire] = {
@@ -30,8 +32,10 @@ def endpoints(settings: EnvironmentSettings, setting: str) -> Iterator[Endpoint]
         yield from _database(settings.database, f"{setting}.database")
     if settings.broker is not None:
         yield _broker(settings.broker, f"{setting}.broker")
+    mentions = tuple(f"{setting}.{table}" for table in _WORDS)
     for name, value in walked(settings, setting):
-        yield from _url(name, value)
+        if not name.startswith(mentions):
+            yield from _url(name, value)
 
 
 def is_local(host: str) -> bool:

@@ -5,7 +5,6 @@ A file's mode counts only where others get to it: a folder above that shuts them
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from collections.abc import Iterator
@@ -74,7 +73,7 @@ def _seen(setting: str, path: Path, holds: Literal["settings", "credential"]) ->
         mode, folder = path.stat().st_mode, path.parent.stat().st_mode
         reached = all(above.stat().st_mode & stat.S_IXOTH for above in path.parents)
     except OSError as error:
-        why = text("{path} cannot be seen: {problem}", path=str(path), problem=error.strerror or os.strerror(0))
+        why = text("{path} cannot be seen: {problem}", path=str(path), problem=error.strerror or type(error).__name__)
         return Kept(**named, problem=why)
     replaced = folder & stat.S_IWOTH and not folder & stat.S_ISVTX
     return Kept(

@@ -83,12 +83,10 @@ class Security(Target):
         """Nothing is held."""
 
     def _with_tls(self) -> Iterator[tuple[str, bool]]:
+        """Who is asked for a certificate, and whether he speaks PostgreSQL; behind a socket's path there is none."""
         for endpoint in self.endpoints():
-            if endpoint.wire in ("verified", "encrypted"):
-                is_postgres = ".database." in endpoint.setting
-                is_socket = endpoint.where.startswith("/")
-                if not is_socket:
-                    yield endpoint.where, is_postgres
+            if endpoint.wire in ("verified", "encrypted") and not endpoint.where.startswith("/"):
+                yield endpoint.where, ".database." in endpoint.setting
 
     def _alike(self) -> Iterator[str]:
         """Targets that reader and operator enter as the same."""

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from runbook.settings import (
     PolicySettings,
     Secret,
     StorageSettings,
+    Waiver,
 )
 from runbook.settings.policy import Window
 from runbook.targets.s3.promised import State
@@ -88,6 +89,12 @@ class TestEndpoints:
     def test_a_socket_is_on_this_machine(self, tmp_path: Path) -> None:
         database = DatabaseSettings(host="/run/postgresql", reader=READER)
         assert self.found(tmp_path, database=database)["database.sslmode"][2]
+
+    def test_an_address_that_is_only_mentioned(self, tmp_path: Path) -> None:
+        day = date(2026, 11, 24)
+        who = {"owner": "a", "approver": "b", "reason": "http://tickets.invalid/1"}
+        waiver = Waiver(row="SEC-01", start=day, expires=day, state="WARNING", **who)
+        assert self.found(tmp_path, waivers=(waiver,)) == {}
 
     def test_every_url_wherever_it_stands(self, tmp_path: Path) -> None:
         logs = LogsSettings(services={"a": ('loki+https://loki.invalid/?query={x="y"}',), "b": ("/var/log/b.log",)})
@@ -266,6 +273,9 @@ class TestAccounts:
         ).default_accounts()
         assert [one.opens for one in found] == [None] * 4
         assert all(one.problem is not None for one in found)
+
+    def test_a_broker_without_its_api_cannot_be_tried(self, tmp_path: Path) -> None:
+        assert self.opens(tmp_path, broker=broker()) == {"guest": None}
 
     def test_without_targets_nothing_is_tried(self, tmp_path: Path) -> None:
         assert self.opens(tmp_path, storage=STORAGE) == {}
