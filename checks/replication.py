@@ -46,7 +46,7 @@ def check_standbys_keep_up(database: Database, limits: Limits) -> None:
 
 @row(
     "DB-13",
-    source="check_pgactivity y check_postgres replication_slots; límites del equipo: ranuras inactivas; umbral de tamaño propio",
+    source="check_pgactivity y check_postgres replication_slots; umbral de tamaño propio",
     es="Ninguna ranura de replicación queda abandonada",
     threshold=Threshold(warning=1 << 30, critical=10 << 30, unit="B"),
     # A follower that restarts is back by then; known from PostgreSQL 17 on.
