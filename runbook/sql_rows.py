@@ -18,9 +18,10 @@ from runbook.limits import Limits
 from runbook.model import Finding
 from runbook.rows import Cause, Row
 from runbook.sql_header import COUNT, Header
-from runbook.text import bilingual, text
+from runbook.text import Text, bilingual, size, text
 
 if TYPE_CHECKING:
+    from runbook.targets.scripts.kinds import Step
     from runbook.targets.scripts.script import Script
     from runbook.targets.scripts.scripts import Scripts
 
@@ -28,6 +29,8 @@ SECTION = "sql"
 #: A statement that takes longer burdens the database; each row may have a limit of its own.
 SLOW = timedelta(seconds=2)
 _PERSON = text("A person corrects what the rows name: all of them are in the CSV beside this report")
+#: A dump that lies among the scripts is none: taking it apart would delay every run.
+LARGEST = 1024**2
 _loaded: dict[tuple[Path, str], types.ModuleType] = {}
 
 
@@ -59,7 +62,7 @@ def script_of(row: Row) -> Script | None:
 def _module(file: Path, folder: Path, source: str, digest: str) -> types.ModuleType:
     place = file.relative_to(folder).with_suffix("").as_posix()
     header = sql_header.read(source, place.removeprefix("sql/"))
-    script = _script(file, folder, source, digest, header)
+    script = _script(file.relative_to(folder).as_posix(), source, digest, header)
     module = types.ModuleType(f"checks.{SECTION}")
     module.__file__ = str(file)
     module.check = _declared(script, header, file)  # type: ignore[attr-defined]
@@ -76,15 +79,20 @@ def _decoded(content: bytes) -> str:
         return content.decode("cp1252", errors="replace")
 
 
-def _script(file: Path, folder: Path, source: str, digest: str, header: Header) -> Script:
+def _script(file: str, source: str, digest: str, header: Header) -> Script:
     from runbook.targets.scripts.kinds import steps
     from runbook.targets.scripts.reading import parts
     from runbook.targets.scripts.script import Script
 
-    found, refused = steps(tuple(parts(source.replace("\r\n", "\n"))))
+    found: tuple[Step, ...]
+    refused: tuple[Text, ...]
+    if len(source) > LARGEST:
+        found, refused = (), (text("Larger than {limit}: this is no script", limit=size(LARGEST)),)
+    else:
+        found, refused = steps(tuple(parts(source.replace("\r\n", "\n"))))
     return Script(
         id=header.id,
-        file=file.relative_to(folder).as_posix(),
+        file=file,
         digest=digest,
         steps=found,
         refusals=(*header.problems, *refused),

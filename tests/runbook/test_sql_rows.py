@@ -156,6 +156,15 @@ def test_two_files_cannot_share_an_id(tmp_path: Path) -> None:
         row_of(tmp_path, "-- id: X-1\nTABLE t", "b.sql")
 
 
+def test_a_dump_is_no_script(tmp_path: Path) -> None:
+    row = row_of(tmp_path, "-- Copia\n" + "INSERT INTO t VALUES (1);\n" * 50_000)
+    script = sql_rows.script_of(row)
+    assert (script.steps, [str(why) for why in script.refusals]) == (
+        (),
+        ["Larger than 1.04858e+06 B: this is no script"],
+    )
+
+
 def test_old_encodings_are_read(tmp_path: Path) -> None:
     for name, encoding in (("a", "cp1252"), ("b", "utf-16"), ("c", "utf-8")):
         (tmp_path / f"{name}.sql").write_bytes("-- Matrícula única\r\nTABLE t".encode(encoding))
