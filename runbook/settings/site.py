@@ -31,7 +31,10 @@ from runbook.settings.workers import WorkersSettings
 
 
 class EnvironmentSettings(Strict, frozen=True, kw_only=True):
-    """One environment: its targets, its thresholds, its policy. A target left out makes its rows SKIPPED."""
+    """One environment: its targets, its thresholds, its policy. A target left out makes its rows SKIPPED.
+
+    ``waivers_file`` holds more waivers; a relative one lies beside the site file.
+    """
 
     database: DatabaseSettings | None = None
     broker: BrokerSettings | None = None
