@@ -25,6 +25,13 @@ from runbook.targets.rates import rise
 
 #: The time over which connections that come and go are counted, and messages that no queue took.
 WINDOW = timedelta(minutes=10)
+#: Seconds between two samples: as often as RabbitMQ collects them unless told otherwise.
+_INCREMENT = "5"
+_OVERVIEW = (
+    *("rabbitmq_version", "cluster_name", "node", "disable_stats"),
+    *(f"churn_rates.{kind}_created_details" for kind in ("connection", "channel")),
+)
+_HOST = ("name", "cluster_state", *(f"message_stats.{kind}_unroutable_details" for kind in ("drop", "return")))
 #: The check lists what ends within this time: with so much of it, everything that can be read.
 _EVER = "health/checks/certificate-expiration/100/years"
 
@@ -119,13 +126,9 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_cluster(api: ManagementApi) -> Cluster:
     """Everything of the cluster over one connection. Raises ProbeError where a part of it cannot be had."""
-    age = str(round(WINDOW.total_seconds()))
-    sampled = {"msg_rates_age": age, "msg_rates_incr": "60", "data_rates_age": age, "data_rates_incr": "60"}
-    lengths = {"lengths_age": age, "lengths_incr": "60", "node_stats_age": age, "node_stats_incr": "60"}
-    overview, now = api.get("overview", OverviewRow, sampled | lengths), datetime.now(UTC)
+    overview = api.get("overview", OverviewRow, _sampled(*_OVERVIEW))
+    hosts = api.get("vhosts", tuple[VirtualHostRow, ...], _sampled(*_HOST))
     counts, churn = not overview.disable_stats, overview.churn
-    connections = samples_of(churn.connection_created_details, churn.connection_created, now)
-    channels = samples_of(churn.channel_created_details, churn.channel_created, now)
     columns = ",".join(NodeRow.__struct_fields__)
     return Cluster(
         version=overview.rabbitmq_version,
@@ -134,10 +137,19 @@ def read_cluster(api: ManagementApi) -> Cluster:
         statistics=counts,
         nodes=tuple(_node(row) for row in api.get("nodes", tuple[NodeRow, ...], {"columns": columns})),
         checks=tuple(_check(api, name) for name in CHECKS),
-        virtual_hosts=tuple(_host(row, counts) for row in api.get("vhosts", tuple[VirtualHostRow, ...], sampled)),
-        connections_opened=rise(connections) if counts else None,
-        channels_opened=rise(channels) if counts else None,
+        virtual_hosts=tuple(_host(row, counts) for row in hosts),
+        connections_opened=rise(samples_of(churn.connection_created_details)) if counts else None,
+        channels_opened=rise(samples_of(churn.channel_created_details)) if counts else None,
     )
+
+
+def _sampled(*columns: str) -> dict[str, str]:
+    """The query for counters over the window. The broker tells nothing that is younger than one increment, not even
+    as the present value: with a minute, what happened in the last one would not be there."""
+    age = str(round(WINDOW.total_seconds()))
+    kinds = ("lengths", "msg_rates", "data_rates", "node_stats")
+    ages = {f"{kind}_{what}": value for kind in kinds for what, value in (("age", age), ("incr", _INCREMENT))}
+    return {"columns": ",".join(columns), **ages}
 
 
 def read_certificates(api: ManagementApi) -> tuple[Certificate, ...]:
@@ -213,14 +225,14 @@ def _host(row: VirtualHostRow, counts: bool) -> VirtualHost:
     return VirtualHost(
         name=row.name,
         states=row.cluster_state if isinstance(row.cluster_state, dict) else {},
-        dropped=_new(traffic.drop_unroutable_details, traffic.drop_unroutable) if counts else None,
-        returned=_new(traffic.return_unroutable_details, traffic.return_unroutable) if counts else None,
+        dropped=_new(traffic.drop_unroutable_details) if counts else None,
+        returned=_new(traffic.return_unroutable_details) if counts else None,
     )
 
 
-def _new(series: Series, count: int | None) -> int:
+def _new(series: Series) -> int:
     """How many there were within the window; a counter that began again has counted since."""
-    samples = samples_of(series, count, datetime.now(UTC))
+    samples = samples_of(series)
     if not samples:
         return 0  # the broker counts, and this never happened
     first, last = samples[0][1], samples[-1][1]

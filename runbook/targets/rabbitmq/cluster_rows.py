@@ -73,9 +73,7 @@ class ListenerRow(msgspec.Struct, frozen=True):
 class ChurnRow(msgspec.Struct, frozen=True):
     """How many of each there have ever been."""
 
-    connection_created: int | None = None
     connection_created_details: Series = Series()
-    channel_created: int | None = None
     channel_created_details: Series = Series()
 
 
@@ -98,9 +96,7 @@ class OverviewRow(msgspec.Struct, frozen=True):
 class UnroutableRow(msgspec.Struct, frozen=True):
     """Messages that no queue took: given back to a publisher who asked for that, or dropped."""
 
-    return_unroutable: int | None = None
     return_unroutable_details: Series = Series()
-    drop_unroutable: int | None = None
     drop_unroutable_details: Series = Series()
 
 
@@ -152,10 +148,6 @@ class BindingRow(msgspec.Struct, frozen=True):
     routing_key: str = ""
 
 
-def samples_of(series: Series, count: int | None, now: datetime) -> Samples:
-    """A counter over its window, oldest first: its samples, and what it is now.
-
-    The samples alone would hide what happened since the last of them, a minute ago.
-    """
-    past = tuple((datetime.fromtimestamp(s.timestamp / 1000, UTC), round(s.sample)) for s in reversed(series.samples))
-    return past if count is None else (*(sample for sample in past if sample[0] < now), (now, count))
+def samples_of(series: Series) -> Samples:
+    """All samples of a counter, oldest first."""
+    return tuple((datetime.fromtimestamp(s.timestamp / 1000, UTC), round(s.sample)) for s in reversed(series.samples))
