@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 from lab.place import DATABASE, SUPERUSER, Place
 from runbook import site_file
 from runbook.commands.grants import policies
-from runbook.grants.asked import asks
+from runbook.grants.asked import Asked, asks
 from runbook.grants.granting import Grant, grants, needs
 from runbook.grants.needs import Need
 from runbook.judging import judge
@@ -246,12 +246,16 @@ class Broker:
         file.write_text(json.dumps(definitions))
 
 
-def used(reading: str, row: Row) -> frozenset[Need]:
-    """What the probe behind a reading of a row (``database.sessions()``) cannot do without, by its declaration."""
-    target, _, request = reading.partition(".")
+def asked_by(reading: str, row: Row) -> tuple[Asked, ...]:
+    """The probe behind a reading of a row (``database.sessions()``), as it was found in the row's code."""
+    target, _, request = reading.partition("(")[0].rpartition(".")
     kinds = {"database": ("database", "scripts")}.get(target.split()[0], (target.split()[0],))
-    name = request.partition("(")[0]
-    return needs(one for one in asks(row).probes if one.target in kinds and one.name == name)
+    return tuple(one for one in asks(row).check if one.target in kinds and one.name == request)
+
+
+def used(reading: str, row: Row) -> frozenset[Need]:
+    """What that probe cannot do without, by its declaration."""
+    return needs(asked_by(reading, row))
 
 
 def _all_at_once(
