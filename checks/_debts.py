@@ -22,10 +22,10 @@ def aged(age: FrozenAge) -> Text:
     """How far a database is, and how long it has left where the pace is known."""
     given = {"database": age.database, "age": f"{age.age:,}", "kind": age.kind, "left": f"{age.stops_at - age.age:,}"}
     if age.left is None:
-        return text("{database} is {age} transactions old ({kind}); writing stops in {left}", **given)
+        return text("{database} is {age} transactions old ({kind}); writing stops after {left} more", **given)
     return text(
-        "{database} is {age} transactions old ({kind}); writing stops in {left}, in {time} at the pace since the last "
-        "checkpoint",
+        "{database} is {age} transactions old ({kind}); writing stops after {left} more, in {time} at the pace since "
+        "the last checkpoint",
         time=age.left,
         **given,
     )

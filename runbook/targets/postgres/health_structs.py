@@ -18,7 +18,6 @@ class Counters(Noun, frozen=True, kw_only=True):
     commits: int
     rollbacks: int
     deadlocks: int
-    temp_files: int
     temp_bytes: int
     checksum_failures: int | None
     checksum_failed_at: datetime | None
@@ -74,7 +73,6 @@ class Server(Noun, frozen=True, kw_only=True):
     started_at: datetime
     now: datetime
     took: timedelta
-    in_recovery: bool
     checksums: bool
     longest_wait: timedelta
     oldest_transaction: timedelta

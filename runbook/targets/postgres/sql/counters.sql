@@ -5,7 +5,6 @@ SELECT
     xact_commit::bigint AS commits,
     xact_rollback::bigint AS rollbacks,
     deadlocks::bigint AS deadlocks,
-    temp_files::bigint AS temp_files,
     temp_bytes::bigint AS temp_bytes,
     checksum_failures::bigint AS checksum_failures,
     checksum_last_failure AS checksum_failed_at,

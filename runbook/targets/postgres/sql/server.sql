@@ -5,7 +5,6 @@ SELECT
     current_setting('server_version') AS version_name,
     pg_postmaster_start_time() AS started_at,
     clock_timestamp() AS now,
-    pg_is_in_recovery() AS in_recovery,
     pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees,
     current_user::text AS role,
     current_setting('data_checksums')::boolean AS checksums,
