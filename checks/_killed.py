@@ -22,6 +22,9 @@ FOR_A_PERSON = text(
 class ActingRuns(Protocol):
     """Who knows of them."""
 
+    def acted(self) -> bool:
+        """Whether any run ever acted on this machine."""
+
     def killed(self) -> tuple[KilledRun, ...]:
         """Those that have no end, oldest first."""
 

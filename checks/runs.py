@@ -7,6 +7,7 @@ from checks._killed import ActingRuns
 from runbook.limits import Limits
 from runbook.model import Finding
 from runbook.rows import diagnoses, row
+from runbook.text import text
 
 
 @row(
@@ -20,7 +21,10 @@ def check_acting_runs_came_to_their_end(runs: ActingRuns, limits: Limits) -> Non
 
     What a killed run began may be done or not: acting on a guess would do it twice.
     """
-    _killed.judge(runs.killed(), limits)
+    if runs.acted():
+        _killed.judge(runs.killed(), limits)
+    else:
+        limits.skip(text("No run has acted on this machine yet: there is no journal"))
 
 
 @diagnoses(check_acting_runs_came_to_their_end, es="La corrida fue terminada desde fuera (kill, apagado, memoria)")

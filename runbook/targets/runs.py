@@ -26,6 +26,11 @@ class Runs(Target):
         super().__init__(name)
         self._site = site
 
+    @probe()
+    def acted(self) -> bool:
+        """Whether any run ever acted on this machine. Reads only."""
+        return journal_file(self._site.state_folder).exists()
+
     @probe(deadline=timedelta(seconds=10))
     def killed(self) -> tuple[KilledRun, ...]:
         """The runs that have no end, oldest first, each step held against its target; empty when all have one.

@@ -32,10 +32,18 @@ def begun(seen: Seen) -> BegunStep:
     return BegunStep(number=4, row="QUEUE-01", what=text("Start it"), seen=seen, said=text("It runs"))
 
 
-def judged(*found: KilledRun) -> Verdict:
+def judged(*found: KilledRun, acted: bool = True) -> Verdict:
     limits = Limits()
-    runs.check_acting_runs_came_to_their_end(Told(killed=found), limits)
+    runs.check_acting_runs_came_to_their_end(Told(killed=found, acted=acted), limits)
     return limits.verdict()
+
+
+def test_where_nothing_ever_acted_there_is_nothing_to_judge(tmp_path: Path) -> None:
+    target = Runs("runs", site_at(tmp_path))
+    assert (target.acted(), target.killed()) == (False, ())
+    assert judged(acted=False).state is State.SKIPPED
+    killed(tmp_path)
+    assert target.acted()
 
 
 @pytest.mark.parametrize(
