@@ -68,9 +68,7 @@ def test_a_script_is_a_row_from_its_findings_to_its_waiver(desk: Path, postgres:
     (stored,) = (desk / "out").glob("*.json")
     assert said("check", "BAJAS", "--replay", str(stored), "--output", "r", folder=desk).returncode == cli.Exit.WARNING
 
-    people = ("--owner", "Ana", "--approver", "Luis", "--reason", "x", "--until", "2030-01-01")
-    assert "366 days" in said("waive", "BAJAS", *people, "--run", "out", folder=desk).stderr
-    people = (*people[:-1], waivable_day())
+    people = ("--owner", "Ana", "--approver", "Luis", "--reason", "x", "--until", waivable_day())
     (desk / "waivers.toml").write_text(said("waive", "BAJAS", *people, "--run", "out", folder=desk).stdout)
     accepted = said("check", "BAJAS", "--output", "w", folder=desk)
     assert (accepted.returncode, "WAIVED" in accepted.stdout) == (cli.Exit.OK, True), accepted.stdout
