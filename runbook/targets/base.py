@@ -55,10 +55,10 @@ class Target:
         """
         return traces.unknown()
 
-    def observed_by(self, step: Step) -> frozenset[str]:
-        """The step's arguments that change nothing on the target; none for an operation the target does not have."""
+    def chosen_in(self, step: Step) -> frozenset[str]:
+        """The step's arguments that another hour would choose otherwise; none for an operation that is not there."""
         found = getattr(type(self), step.operation, None)
-        return getattr(found, "__observes__", frozenset())
+        return getattr(found, "__chosen__", frozenset())
 
     def interrupt(self) -> None:
         """Ask a running operation to end at its next safe point. Nothing by default: it ends by itself, soon."""
@@ -78,15 +78,17 @@ class Target:
 
 
 def operation(
-    effect: Effect, *, needs: str = "", deadline: timedelta = DEADLINE, observes: frozenset[str] = frozenset()
+    effect: Effect, *, needs: str = "", deadline: timedelta = DEADLINE, chosen: frozenset[str] = frozenset()
 ) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
     """Make a target's method an operation: a change with a declared effect, reached only through ``perform``.
 
     ``needs`` names the operator's rights that it cannot do without, in the words of ``runbook.grants.needs``.
 
     ``deadline`` is how long it may take; one that may take long must be safe to leave behind and should heed
-    ``Target.interrupt``. ``observes`` names arguments that only say what to look at afterwards: an approved step is the
-    same with others. Anything it raises that is not of the error tree is wrapped as ActionError.
+    ``Target.interrupt``. Anything it raises that is not of the error tree is wrapped as ActionError.
+
+    ``chosen`` names arguments that depend on the hour in which a remedy plans (how many, not which): an approved step
+    keeps its own.
     """
 
     def declare(method: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -102,7 +104,7 @@ def operation(
         act.__effect__ = effect  # type: ignore[attr-defined]
         act.__needs__ = needs  # type: ignore[attr-defined]
         act.__deadline__ = deadline  # type: ignore[attr-defined]
-        act.__observes__ = observes  # type: ignore[attr-defined]
+        act.__chosen__ = chosen  # type: ignore[attr-defined]
         return act
 
     return declare

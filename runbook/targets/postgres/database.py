@@ -193,7 +193,7 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
         wanted = {"pid": pid, "backend_start": backend_start, "state": state}
         return operations.end_session(self._acting("end_session"), fingerprint, wanted)
 
-    @operation(Effect.CHANGE, needs=_OWNER, observes=frozenset({"serves"}))
+    @operation(Effect.CHANGE, needs=_OWNER, chosen=frozenset({"serves"}))
     def create_index(
         self,
         *,

@@ -139,7 +139,7 @@ class Workers(Target):
         """The replica that is being restarted comes up again; the next one is not begun."""
         self._stop.set()
 
-    @operation(Effect.CHANGE, needs=_CHANGE)
+    @operation(Effect.CHANGE, needs=_CHANGE, chosen=frozenset({"to"}))
     def scale(self, *, service: str, to: int, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """Have ``to`` replicas of a service run: the lowest numbers are started first, the highest stopped first.
 
