@@ -117,6 +117,11 @@ def _is_not_forbidden(plan: Plan, now: Circumstances, settings: PolicySettings) 
 
 
 def _is_small(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
+    yield from too_large(plan, settings)
+
+
+def too_large(plan: Plan, settings: PolicySettings) -> Iterator[Decision]:
+    """What the site's limits say against the size of a plan; nothing where it is small enough."""
     touched = sum(step.touches for step in plan.steps)
     if any(step.touches < 1 for step in plan.steps):
         yield _leave("policy.max_touched", text("A step does not say how many objects it touches"))
@@ -124,11 +129,11 @@ def _is_small(plan: Plan, now: Circumstances, settings: PolicySettings) -> Itera
         limit = settings.max_touched
         words = text("The plan touches {touched} objects; the limit is {limit}", touched=touched, limit=limit)
         yield _leave("policy.max_touched", words)
+    if settings.max_percent < 100:
+        yield from _share_too_large(plan, settings)
 
 
-def _share_is_small(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
-    if settings.max_percent >= 100:
-        return
+def _share_too_large(plan: Plan, settings: PolicySettings) -> Iterator[Decision]:
     share = _largest_share(plan)
     if share is None:
         yield _leave("policy.max_percent", text("A step does not say of how many objects it touches some"))
@@ -220,7 +225,6 @@ GUARDS: tuple[Guard, ...] = (
     _effects_are_known,
     _is_not_forbidden,
     _is_small,
-    _share_is_small,
     _clock_is_right,
     _is_not_repeated,
     _is_within_budget,

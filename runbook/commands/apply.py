@@ -66,7 +66,7 @@ def apply(
         plan = signed(plan, file, site, name, reason, key)
     standing = _approved(plan, site)
     with mandate.applied_once(plan, site.state_folder):
-        site = replace(site, mandate=mandate.Mandate(plan, standing, site.settings.policy.approval.changed))
+        site = replace(site, mandate=mandate.Mandate(plan, standing, site.settings.policy))
         return _run(plan, file, standing, site, output, as_json)
 
 

@@ -1,8 +1,8 @@
 """An approved plan at work: only what was approved runs, and only where everything is still as it was approved.
 
 Every row of the plan is judged, explained and planned for anew by the reader; a row runs when its remedy plans the same
-steps on the same fingerprints again and policy's guards let it. Each operation compares its fingerprint once more, just
-before it acts.
+steps on the same fingerprints again and policy's guards let it. What runs are the steps as they were approved. Each
+operation compares its fingerprint once more, just before it acts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -23,7 +23,8 @@ from runbook.job import Job
 from runbook.model import Choice, Decision, Plan, State, Step
 from runbook.plans.approving import Standing
 from runbook.plans.plan_file import PlanFile, PlannedRow, plain
-from runbook.policy import SIGNATURE
+from runbook.policy import SIGNATURE, too_large
+from runbook.settings import PolicySettings
 from runbook.targets.base import Target
 from runbook.text import Text, text
 
@@ -36,24 +37,25 @@ CHANGED = "approval.changed"
 class Mandate:
     """What was approved, by whom, and what happens to the rest where a part may not run any more."""
 
-    def __init__(self, plan: PlanFile, standing: Standing, changed: Literal["nothing", "rest"]) -> None:
+    def __init__(self, plan: PlanFile, standing: Standing, settings: PolicySettings) -> None:
         if not standing.is_approved:
             raise PlanError(text("The plan is not approved"))
-        self._plan, self._standing, self._changed = plan, standing, changed
+        self._plan, self._standing, self._settings = plan, standing, settings
 
     def rule(self, jobs: Iterable[Job]) -> None:
         """Decide on every job, before any acts: approved and unchanged, or refused with what changed."""
         by_row = {job.row.id: job for job in jobs}
         planned = {row.row: row for row in self._plan.plan.rows}
-        refusals = {id: _refusal(planned.get(id), job) for id, job in by_row.items()}
+        refusals = {id: _refusal(planned.get(id), job, self._settings) for id, job in by_row.items()}
         refused = sorted({id for id, why in refusals.items() if why is not None} | (set(planned) - set(by_row)))
         for id, job in by_row.items():
             job.decision = refusals[id] or self._word(refused)
             if job.plan is not None and job.decision.choice is Choice.ACT:
-                job.plan = msgspec.structs.replace(job.plan, digest=self._plan.hash)
+                steps = planned[id].plan.steps
+                job.plan = msgspec.structs.replace(job.plan, steps=steps, digest=self._plan.hash)
 
     def _word(self, refused: list[str]) -> Decision:
-        if refused and self._changed == "nothing":
+        if refused and self._settings.approval.changed == "nothing":
             words = text("Nothing of the plan runs, because not all of it may: {rows}", rows=", ".join(refused))
             return Decision(choice=Choice.LEAVE, reason=words, rule="policy.approval.changed")
         claims = [approval.claim for approval in self._standing.counting]
@@ -98,7 +100,7 @@ def _take(handle: int) -> None:
         raise PlanError(text("The plan is being applied by another process")) from error
 
 
-def _refusal(planned: PlannedRow | None, job: Job) -> Decision | None:
+def _refusal(planned: PlannedRow | None, job: Job, settings: PolicySettings) -> Decision | None:
     """Why the row may not run now; None when it may."""
     if planned is None:
         return _refused(RULE, text("The approved plan says nothing of this row"))
@@ -111,7 +113,8 @@ def _refusal(planned: PlannedRow | None, job: Job) -> Decision | None:
         return _refused(CHANGED, text("Changed since the plan was made: {changes}", changes="; ".join(changed)))
     if job.decision is None or (job.decision.choice is Choice.LEAVE and job.decision.rule != SIGNATURE):
         return job.decision or _refused("policy", text("The policy cannot be read: nothing acts"))
-    return None
+    # What was approved may be larger than what would be planned now.
+    return next(too_large(planned.plan, settings), None)
 
 
 def _unbreached(job: Job) -> Text:
@@ -128,11 +131,11 @@ def _differences(then: Step | None, now: Step | None, targets: Mapping[str, Any]
     if then is None or now is None:
         yield f"{_name(now)} (+)" if now is not None else f"{_name(then)} (–)"
         return
-    was, found = _compared(plain(then)), _compared(plain(now))
     target = targets.get(now.target)
-    observed = {f"arguments.{name}" for name in target.observed_by(now)} if isinstance(target, Target) else set()
+    chosen = target.chosen_in(now) if isinstance(target, Target) else frozenset()
+    was, found = (_without(chosen, _compared(plain(step))) for step in (then, now))
     for key in dict.fromkeys((*was, *found)):
-        if was.get(key) != found.get(key) and key not in observed:
+        if was.get(key) != found.get(key):
             yield f"{_name(then)}: {key} {was.get(key)!r} → {found.get(key)!r}"
 
 
@@ -144,6 +147,14 @@ def _compared(step: dict[str, Any]) -> dict[str, Any]:
     if step.get("undo"):
         facts |= {f"undo.{key}": value for key, value in _compared(step["undo"]).items()}
     return facts
+
+
+def _without(chosen: frozenset[str], facts: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what the hour chooses, and what follows from that: how many are touched, and the way back."""
+    if not chosen:
+        return facts
+    gone = {"touches", *(f"arguments.{name}" for name in chosen)}
+    return {key: value for key, value in facts.items() if key not in gone and not key.startswith("undo.")}
 
 
 def _name(step: Step | None) -> str:

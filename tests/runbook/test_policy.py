@@ -147,7 +147,7 @@ def test_every_guard_has_objected_in_these_tables() -> None:
     silent = set(policy.GUARDS)
     for changed in (*(row[0] for row in GUARDED), {"settings": PolicySettings(attempts=-1)}):
         silent -= {guard for guard in silent if objects(guard, plan(), replace(GOOD, **changed))}
-    assert {guard.__name__ for guard in silent} == {"_has_steps", "_share_is_small"}
+    assert {guard.__name__ for guard in silent} == {"_has_steps"}
     assert objects(policy.GUARDS[1], Plan(remedy="r"), GOOD)
 
 

@@ -95,7 +95,7 @@ def applied(
 ) -> Run:
     """The run of the engine under the plan's mandate."""
     standing = approving.standing_of(plan, site, datetime.now(UTC))
-    mandate = Mandate(plan, standing, site.settings.policy.approval.changed)
+    mandate = Mandate(plan, standing, site.settings.policy)
     return run_of(replace(site, fixing=True, mandate=mandate), tanks, rows, run=run)
 
 

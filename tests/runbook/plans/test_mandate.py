@@ -19,7 +19,8 @@ from runbook.plans import mandate
 from runbook.plans.approving import Standing
 from runbook.plans.mandate import Mandate, applied_once, differences
 from runbook.site import Site
-from runbook.targets.postgres.database import Database
+from runbook.targets.base import operation
+from runbook.targets.workers.workers import Workers
 from runbook.text import text
 from tests.runbook.fakes import Tank, drain_step, tank_row
 from tests.runbook.plans import planning
@@ -200,7 +201,7 @@ def test_a_row_that_is_late_does_not_decide_for_itself_after_the_mandate_did(tmp
 
 def test_without_enough_approvals_there_is_no_mandate(site: Site) -> None:
     with pytest.raises(PlanError):
-        Mandate(planned(site, two_tanks()), Standing((), (), needed=1), "rest")
+        Mandate(planned(site, two_tanks()), Standing((), (), needed=1), site.settings.policy)
 
 
 STEP = Step(
@@ -239,14 +240,54 @@ def test_how_a_step_is_told_may_change() -> None:
     assert differences(Plan(remedy="r", steps=(STEP,)), Plan(remedy="r", steps=(reworded,)), {}) == ()
 
 
-def test_what_an_operation_only_looks_at_afterwards_may_change() -> None:
-    """Which statements an index serves depends on the hour; the index does not."""
-    build = Step(what=text("Build"), target="database", operation="create_index", arguments={"name": "i", "serves": []})
-    database = Database("database", None, environment="test", timezone="UTC")
-    for changed, same in (({"serves": ["SELECT 1"]}, True), ({"name": "j"}, False)):
-        other = msgspec.structs.replace(build, arguments={**build.arguments, **changed})
-        found = differences(Plan(remedy="r", steps=(build,)), Plan(remedy="r", steps=(other,)), {"database": database})
-        assert (found == ()) is same
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"arguments": {"service": "s", "to": 5}, "touches": 3, "undo": None}, True),
+        ({"arguments": {"service": "s", "to": 5}, "fingerprint": {"running": 3}}, False),
+        ({"arguments": {"service": "other", "to": 6}}, False),
+    ],
+)
+def test_how_many_may_be_another_number_now_which_may_not(change: dict[str, Any], same: bool) -> None:
+    """How many replicas are planned depends on what arrives in that minute."""
+    back = Step(what=text("Back"), target="workers", operation="scale", arguments={"service": "s", "to": 2})
+    scale = Step(
+        what=text("Scale"),
+        target="workers",
+        operation="scale",
+        arguments={"service": "s", "to": 6},
+        fingerprint={"running": 2},
+        touches=4,
+        undo=back,
+    )
+    workers = {"workers": Workers("workers", None, environment="test")}
+    other = msgspec.structs.replace(scale, **change)
+    found = differences(Plan(remedy="r", steps=(scale,)), Plan(remedy="r", steps=(other,)), workers)
+    assert (found == ()) is same
+
+
+class Chosen(Tank):
+    """A tank whose remedy drains to whatever the hour says."""
+
+    hour = 5.0
+
+    @operation(Effect.CHANGE, chosen=frozenset({"to"}))
+    def drain(self, *, fingerprint: dict[str, Any], to: float) -> dict[str, Any]:
+        self.current, self.drained = to, self.drained + 1
+        return {}
+
+
+@pytest.mark.parametrize(("limit", "drained", "level"), [(8, 1, 5.0), (1, 0, 25)])
+def test_the_step_runs_as_it_was_approved_and_its_own_size_is_held_against_the_limits(
+    tmp_path: Path, limit: int, drained: int, level: float
+) -> None:
+    tank = Chosen(25)
+    rows = [tank_row(steps=lambda t: [drain_step(t, to=tank.hour, touches=2 if tank.hour == 5 else 1)], settles=SOON)]
+    before = planning.site_for(tmp_path, planning.by_hmac(tmp_path))
+    plan = approved(planned(before, {"TANK-01": tank}, rows), before)
+    tank.hour = 7.0
+    applied(plan, planning.site_for(tmp_path, planning.by_hmac(tmp_path), max_touched=limit), {"TANK-01": tank}, rows)
+    assert (tank.drained, tank.current) == (drained, level)
 
 
 def test_a_step_more_a_step_less_and_another_order_are_changes() -> None:
