@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from runbook.errors import RunbookError
 from runbook.journal import Journal
 from runbook.killed import CLOSED, Begun, Killed, killed
+from runbook.model import Step
 from runbook.site import Site
 from runbook.traces import Seen, Trace, unknown
 
@@ -30,19 +32,25 @@ def settle(journal: Journal, site: Site, run: str) -> tuple[Killed, ...]:
 
 def traced(one: Killed, site: Site) -> Iterator[tuple[Begun, Trace]]:
     """Each step that was begun, and what its target shows of it. Reads only, as the reader."""
+    for begun in one.begun:
+        yield begun, unknown() if begun.step is None else _trace(begun.step, begun.at, site)
+
+
+def _trace(step: Step, since: datetime, site: Site) -> Trace:
+    """What the step's target shows of it; a target that is not one of ours, such as a site pack's, tells nothing."""
     from runbook.targets.opening import open_target
 
-    for begun in one.begun:
-        if begun.step is None:
-            yield begun, unknown()
-            continue
-        target = open_target(begun.step.target, site)
-        try:
-            yield begun, target.trace_of(begun.step, begun.at)
-        except RunbookError as error:
-            yield begun, unknown(error.said)
-        finally:
-            target.close()
+    try:
+        target = open_target(step.target, site)
+    except KeyError:
+        return unknown()
+    try:
+        trace: Trace = target.trace_of(step, since)
+        return trace
+    except RunbookError as error:
+        return unknown(error.said)
+    finally:
+        target.close()
 
 
 def _closed(journal: Journal, one: Killed, begun: Begun, trace: Trace, run: str) -> bool:

@@ -86,6 +86,15 @@ def test_a_target_that_cannot_be_asked_leaves_it_unknown(tmp_path: Path) -> None
     assert "not configured" in str(run.begun[0].said)
 
 
+def test_a_target_of_a_site_pack_tells_nothing(tmp_path: Path) -> None:
+    book = Journal(tmp_path / "journal.jsonl")
+    book.write("begin", run="R1", row="", body={"environment": "test", "epochs": {}})
+    theirs = msgspec.to_builtins(msgspec.structs.replace(STEP, target="theirs"))
+    book.write("intent", run="R1", row="SITE-01", body=theirs)
+    [run] = Runs("runs", site_at(tmp_path)).killed()
+    assert [step.seen for step in run.begun] == [Seen.UNKNOWN]
+
+
 def test_a_run_that_acts_just_now_was_not_killed(tmp_path: Path) -> None:
     killed(tmp_path)
     with acting_on("test", tmp_path):

@@ -5,6 +5,7 @@ Every guard is tried with its input missing, malformed, stale and unreachable: i
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -20,11 +21,13 @@ import msgspec
 import pytest
 
 from runbook import journal
+from runbook.commands import procedure
 from runbook.engine import Engine
 from runbook.errors import ActionError, LockError
 from runbook.locks import Hold, acting_alone
 from runbook.model import Outcome, Record
 from runbook.settings import ActingSettings, EnvironmentSettings, Keys, Login, PolicySettings, Secret
+from runbook.site import Site
 from runbook.targets.postgres.database import Database
 from runbook.targets.s3 import leases
 from runbook.targets.s3.leases import StorageLease
@@ -350,8 +353,7 @@ def test_a_lost_lock_stops_before_the_next_action(
 
 
 def run_of(settings: EnvironmentSettings, tank: Tank, folder: Path, row: Any, id: str = "R1") -> Record:
-    site = site_at(folder)
-    site = type(site)(**{**vars(site), "settings": settings})
+    site = with_settings(site_at(folder), settings)
     engine = Engine(site, Quiet(), run=id)
     engine.begin(row, {"tank": tank})
     engine.settle()
@@ -359,6 +361,10 @@ def run_of(settings: EnvironmentSettings, tank: Tank, folder: Path, row: Any, id
     [record] = engine.finish().records
     site.history.close()
     return record
+
+
+def with_settings(site: Site, settings: EnvironmentSettings) -> Site:
+    return dataclasses.replace(site, settings=settings)
 
 
 def end_sessions(admin: Connection) -> None:
@@ -440,3 +446,28 @@ def test_a_ledger_of_all_machines_that_cannot_be_read_lets_nothing_act(
     assert tank.drained == 0
     assert record.decision is not None
     assert record.decision.rule == "history"
+
+
+def test_a_procedure_holds_the_same_locks_and_waits_for_nobody(
+    guarded: EnvironmentSettings, machine: Any, tmp_path: Path
+) -> None:
+    class Course:
+        alone, id, row = True, "P1", "PURGE"
+        site = with_settings(site_at(tmp_path / "two"), guarded)
+        began = 0
+
+        def act(self, board: object) -> None:
+            Course.began += 1
+            assert not acts(guarded, tmp_path / "three")
+
+        def outcome(self) -> dict[str, Any]:
+            return {}
+
+    procedure._act(Course(), None)
+    hold = machine(guarded, "one")
+    with pytest.raises(LockError, match="run of one"):
+        procedure._act(Course(), None)
+    hold.prove()
+    assert Course.began == 1
+    entries = journal.verify(tmp_path / "two" / "journal.jsonl")
+    assert [(entry.kind, entry.body.get("outcome")) for entry in entries] == [("intent", None), ("result", "done")]
