@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -50,7 +49,7 @@ def _await(run: subprocess.Popen[bytes], stop: threading.Event) -> None:
                 break
         else:
             return
-    run.send_signal(signal.SIGINT)
+    run.terminate()  # the command takes it as Ctrl-C, also where a shell has made it deaf to that
     try:
         run.wait(_PATIENCE)
     except subprocess.TimeoutExpired:
