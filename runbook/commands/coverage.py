@@ -49,7 +49,8 @@ def coverage(
     guide: Path, tolerate_unwritten: bool, settings: Path | None, env: str | None, lang: str | None, as_json: bool
 ) -> int:
     """Exit 0 where both say the same, 1 for rows the text lacks, 2 for gaps and drift, 3 where nothing was read."""
-    rows, environment = catalogue.load_rows(), _environment(settings, env)
+    environment = _environment(settings, env)
+    rows = catalogue.load_rows(environment)
     numbers = {row.id: _numbers(row, environment) for row in rows}
     found = compare(read(_source(guide)), rows, numbers, procedures(environment))
     shown = json.dumps(_plain(found), ensure_ascii=False, indent=2) if as_json else "\n".join(_page(guide, found))

@@ -45,7 +45,7 @@ def grants_command(
 ) -> None:
     """Connects to nothing and holds no password. Without rows it is for the procedures, too."""
     _name, environment = site_file.load(settings).environment(env)
-    found = grants(catalogue.chosen_rows(rows), environment, everything=not rows, owner=owner)
+    found = grants(catalogue.chosen_rows(rows, environment), environment, everything=not rows, owner=owner)
     if as_json:
         click.echo(json.dumps([_plain(grant, environment) for grant in found], ensure_ascii=False, indent=2))
         return

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from runbook import traces
 from runbook.errors import ActionError, RunbookError
 from runbook.model import Effect, Step
+from runbook.targets.rights import Right
 from runbook.traces import Trace
 
 #: How long an operation may take unless it declares its own time.
@@ -66,6 +67,10 @@ class Target:
     def clock_skew(self) -> timedelta | None:
         """How far this machine's clock is off the target's; zero where the target keeps no clock that counts."""
         return timedelta(0)
+
+    def rights(self) -> tuple[Right, ...]:
+        """What our identities may do; nothing by default: not every target is a system of its own. Reads only."""
+        return ()
 
     def close(self) -> None:
         """Let go of connections. Closing twice is harmless."""

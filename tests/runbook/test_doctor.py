@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.place import Place
 from runbook.cli import Exit
+from runbook.targets.opening import KINDS
 
 COMMAND = Path(sys.executable).with_name("muses-runbook")
 OVERRIDE = "MUSES_RUNBOOK__ENVIRONMENTS__LAB__"
@@ -30,7 +31,7 @@ def examined(place: Place, **variables: str) -> tuple[int, dict[str, dict[str, A
 def test_every_identity_of_the_lab_holds_what_it_needs(lab_place: Place) -> None:
     code, found = examined(lab_place)
     assert code == Exit.OK, found
-    assert set(found) == {"database", "broker", "workers", "logs", "storage", "hosts", "prometheus", "purge", "backup"}
+    assert set(found) == set(KINDS)
     assert {right["identity"] for right in found["database"]["rights"]} == {"reader", "operator"}
 
 

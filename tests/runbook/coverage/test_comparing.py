@@ -20,7 +20,7 @@ from runbook.coverage.procedures import procedures
 from runbook.settings import BackupSettings, EnvironmentSettings, ScheduleSettings
 
 DOCS = Path(__file__).parents[3] / "docs"
-ROWS = load_rows()
+ROWS = tuple(row for row in load_rows() if row.check.__module__.startswith("checks."))  # not those of other tests
 GUIDES = {"es": "guide.es.md", "en": "guide.md"}
 
 
