@@ -29,7 +29,8 @@ PATIENCE = 75.0
 def play(place: Place, drawn: Drawn, stop: threading.Event) -> Result:
     """Play one drill on a running lab, which is healed whatever happens.
 
-    What the lab itself cannot do (break, heal, answer) is the result's ``fault`` and scores nothing. Raises Stopped.
+    What the lab itself cannot do (break, heal, answer) is the result's ``fault``; what runs did until then is scored
+    all the same. Raises Stopped.
     """
     drill = _Drill(place, drawn, together.in_order(drawn.broken), stop)
     try:
@@ -82,9 +83,9 @@ class _Drill:
             self._part("heal")
 
     def result(self) -> Result:
-        """What came of it; no score where the lab had a fault."""
+        """What came of it; no score where nothing ran."""
         told = {"runs": len(self.runs), "seconds": self.seconds, "fault": self.fault, "mute": self.mute}
-        return Result.of(self.drawn, None if self.fault else self.score, self.fixed, **told)
+        return Result.of(self.drawn, self.score, self.fixed, **told)
 
     def _work(self, file: Path) -> None:
         """Check and fix until everything was named, and fixed where it may be; or patience is over."""

@@ -17,8 +17,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One drill. ``fixed`` holds the breakages that policy let be fixed: breakage → what became of it.
 
     That is seconds until the proof, ``"cured"`` where the lab is well but something that nobody may fix hides it from
-    the row, None where it is not fixed or not proven. ``fault`` says what the lab could not do; such a drill has no
-    score. ``mute`` is what ``check`` said instead of giving a run. ``seconds`` are those of each part.
+    the row, None where it is not fixed or not proven. ``fault`` says what the lab could not do; where it could not
+    even be broken there is no score. ``mute`` is what ``check`` said instead of giving a run. ``seconds`` are those of
+    each part.
     """
 
     series: str
@@ -49,7 +50,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     def perfect(self) -> bool:
         """Whether all went as it should."""
         score = self.score
-        if score is None or not self.named_right:
+        if score is None or self.fault or not self.named_right:
             return False
         return not (score.wrong or score.outside or self.mute) and all(self.fixed.values())
 
@@ -85,5 +86,5 @@ def read(file: Path) -> tuple[Result, ...]:
 
 
 def numbers(results: Iterable[Result], series: str) -> frozenset[int]:
-    """The drills of a series that are done; one that the lab could not play is not."""
-    return frozenset(each.number for each in results if each.series == series and not each.fault)
+    """The drills of a series that are done; one in which nothing ran is not."""
+    return frozenset(each.number for each in results if each.series == series and each.score)

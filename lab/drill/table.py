@@ -14,7 +14,7 @@ Line = tuple[str, ...]
 _SPANISH = {
     "head": "Incidente|Simulacros|Causa|Nombrada, s|Corregidos|Probado, s|Erradas|Fuera|Alarmas de más|Total, s",
     "all": "Todos",
-    "fault": "el laboratorio falló, no cuenta: {}",
+    "fault": "el laboratorio falló: {}",
     "mute": "«check» no dio resultado: {}",
     "unnamed": "no se nombró la causa de {}",
     "misnamed": "causa equivocada: {}",
@@ -26,7 +26,7 @@ _SPANISH = {
 _ENGLISH = {
     "head": "Breakage|Drills|Cause right|Named, s|Fixed|Proven, s|Wrong actions|Outside policy|False alarms|In all, s",
     "all": "All",
-    "fault": "the lab failed, it does not count: {}",
+    "fault": "the lab failed: {}",
     "mute": "`check` gave no run: {}",
     "unnamed": "the cause of {} was not named",
     "misnamed": "a wrong cause: {}",
@@ -67,7 +67,7 @@ def _lines(results: Iterable[Result], words: dict[str, str]) -> list[Line]:
 
     Seconds are the median and, behind the slash, what nine of ten stay within.
     """
-    played = [result for result in results if not result.fault]
+    played = [result for result in results if result.score]
     by_name: dict[str, list[Result]] = defaultdict(list)
     for result in played:
         for name in result.broken:

@@ -179,6 +179,14 @@ def test_results_are_read_back_the_last_of_each_drill_and_a_torn_line_is_none(tm
     assert results.numbers(results.read(file), "8") == frozenset()
 
 
+def test_a_lab_that_could_not_be_healed_hides_no_wrong_action() -> None:
+    good = result().score
+    assert good is not None
+    wrong = msgspec.structs.replace(good, wrong=("scale y",))
+    assert "| 1 | 0 | 0 |" in table.markdown((result(score=wrong, fault="el disco"),))
+    assert not result(fault="el disco").perfect
+
+
 def test_a_foreign_line_is_told(tmp_path: Path) -> None:
     (tmp_path / "x").write_text('{"a": 1}\n')
     with pytest.raises(LabError, match="línea 1"):
@@ -193,7 +201,7 @@ def test_the_table_counts_and_tells_what_went_wrong() -> None:
     english = table.markdown(found)
     assert "| worker-down | 2 | 1/2 | 2.0 / 2.0 | 1/2 | 6.0 / 6.0 | 1 | 0 | 0 | 7.0 / 7.0 |" in english
     assert "7 #1 (worker-down): a wrong cause: ETL-01 x; a wrong action: scale y; not fixed" in english
-    assert "7 #2 (worker-down): the lab failed, it does not count: el disco" in english
+    assert "7 #2 (worker-down): the lab failed: el disco" in english
     assert "Two at once" not in english
     assert "7 #1 (worker-down): causa equivocada" in table.plain(found)
 
