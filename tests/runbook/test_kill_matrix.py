@@ -77,7 +77,7 @@ CHANGING = (
 )
 SHORT = [
     *(("end_session", name) for name in (*CHANGING, "end written")),
-    *((remedy, "step done") for remedy in ("create_index", "restart", "scale")),
+    *((remedy, "step done") for remedy in ("create_index", "restart")),
 ]
 WHOLE = [(remedy, name) for remedy in REMEDIES for name in milestones.MILESTONES if (remedy, name) not in SHORT]
 
