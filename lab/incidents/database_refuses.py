@@ -40,8 +40,13 @@ def _apply(place: Place) -> None:
 def _heal(place: Place) -> None:
     program.end(place, LEAK)
     database.end_sessions(place, LEAK)
-    await_effect("los workers vuelvan a la base", lambda: database.sessions(place, _WORKERS) > 0)
+    await_effect("los workers vuelvan a la base", lambda: database.sessions(place, _WORKERS) > 0 or not _take(place))
     queue.purge(place, QUEUE)
+
+
+def _take(place: Place) -> bool:
+    """Whether the workers take messages: those that hang or do not run have no use for a session."""
+    return queue.consumers(place) > 0
 
 
 def _is_broken(place: Place) -> bool:

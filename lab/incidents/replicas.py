@@ -45,6 +45,12 @@ def restore(place: Place) -> None:
     queue.purge(place, QUEUE)
 
 
+def renew(place: Place) -> None:
+    """The usual replicas, all of them fresh: one that was told to hang may still be busy, and hang only later."""
+    stop(place)
+    restore(place)
+
+
 def _stop_surplus(place: Place, started: tuple[str, ...]) -> None:
     with supervision.calling(place) as supervisor:
         for name in started:

@@ -18,10 +18,10 @@ ORDER = (
     "transaction-forgotten",
     "database-overload",
     "consolidation-down",
-    "database-refuses",
     "too-few-consumers",
     "worker-stuck",
     "worker-down",
+    "database-refuses",
 )
 #: The same replicas cannot hang and be stopped.
 IMPOSSIBLE = frozenset({frozenset({"worker-stuck", "worker-down"})})

@@ -23,7 +23,7 @@ BREAKAGE = Breakage(
     breaks="Cuelga todas las réplicas: siguen vivas y conectadas a la cola y a la base, pero no consumen.",
     expect="QUEUE-01 incumplida; causa confirmada: el worker no consume (worker_is_not_consuming).",
     applied=_apply,
-    healed=replicas.restore,
+    healed=replicas.renew,
     shows=_is_broken,
     truth=Truth(
         "QUEUE-01",
