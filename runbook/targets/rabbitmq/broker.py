@@ -29,6 +29,7 @@ __all__ = ["Broker", "ClientConnection", "Consumer", "Queue"]
 WINDOW = timedelta(seconds=60)
 #: How long putting messages back may take; it can be left behind, and ends between two of them.
 LONG = timedelta(hours=1)
+_REPLAY = "RabbitMQ user tag policymaker, permission to read the dead-letter queues, permission to write to the queues"
 
 
 class Broker(Target):
@@ -155,7 +156,7 @@ class Broker(Target):
         """What the reader and the operator may do, and the command that mends what they may not. Reads only."""
         return rights_of(self.name, self._settings)
 
-    @operation(Effect.CHANGE, deadline=LONG)
+    @operation(Effect.CHANGE, needs=_REPLAY, deadline=LONG)
     def replay(self, *, queue: str, most: int, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """Put at most ``most`` dead letters of a queue back where they were rejected; nothing takes that back.
 

@@ -60,13 +60,14 @@ class Replay:
         self._proven = False
 
     def run(self, fingerprint: Mapping[str, Any], most: int) -> dict[str, Any]:
-        """Put back at most ``most`` messages; the first few alone. Raises ActionError where it stopped by itself."""
+        """Put back at most ``most`` messages, and hold no more; the first few alone. Raises ActionError where it
+        stopped by itself."""
         with self._told_plainly():
             self._compare(fingerprint)
             doubtful = self._ledger.doubtful
             self._channel.confirm_delivery()
             for _ in range(self._before):
-                if self._put >= most or self._stopped() or not self._next():
+                if max(self._put, self._held.total()) >= most or self._stopped() or not self._next():
                     break
                 if self._put == self._settings.canary and not self._proven:
                     self._prove_canary()

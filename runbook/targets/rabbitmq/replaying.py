@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,20 @@ def _prove_safe(target: str, settings: BrokerSettings, operator: Login, url: str
         policies = policies_of(api)
         above = api.get(api.within("operator-policies"), tuple[PolicyRow, ...])
     known = {policy.name: policy for policy in policies}
-    for said in (
-        *_unsafe_source(rows.get(queue), queue, known, above, version),
-        *_unsafe(settings, rows, known, above),
-    ):
+    objections = chain(
+        _hidden([rows[name] for name in (queue, *settings.queues) if name in rows], known),
+        _unsafe_source(rows.get(queue), queue, known, above, version),
+        _unsafe(settings, rows, known, above),
+    )
+    for said in objections:
         raise ActionError(target, "replay", said, refused=True)
+
+
+def _hidden(rows: Iterable[TotalsRow], known: Mapping[str, PolicyRow]) -> Iterator[Text]:
+    """What a policy that we are not shown says cannot be judged."""
+    for row in rows:
+        if row.policy is not None and row.policy not in known:
+            yield text("the policy {policy} of queue {queue} is not shown to us", policy=row.policy, queue=row.name)
 
 
 def _unsafe_source(

@@ -216,6 +216,13 @@ class TestVersion4:
                 putting.perform(step(DEAD_LETTERS, 3))
         assert caught.value.refused
 
+    def test_nothing_is_put_back_under_a_policy_that_is_not_shown(self, tmp_path: Path) -> None:
+        with rabbitmq_4({"policies/muses": []}) as (broker, _):
+            putting = Broker("broker", broker._settings, environment="lab", state=tmp_path)
+            with pytest.raises(ActionError, match=r"policy espejo of queue .* is not shown") as caught:
+                putting.perform(step(DEAD_LETTERS, 3))
+        assert caught.value.refused
+
     @pytest.mark.parametrize("answer", [(200, "<html>"), (503, "<html>"), (500, {"error": "x", "reason": "y"})])
     @pytest.mark.parametrize("path", ["overview", "nodes", "vhosts", "health/checks/alarms", *VIRTUAL_HOST])
     def test_an_answer_that_is_none_is_no_state(self, path: str, answer: tuple[int, Any]) -> None:

@@ -143,15 +143,17 @@ def test_one_that_came_back_is_not_put_back_again(
 def test_it_stops_when_a_new_one_comes_while_it_is_at_work(
     server: RabbitServer, settings: BrokerSettings, tmp_path: Path
 ) -> None:
+    def come() -> None:
+        with client(server.place) as late:
+            late.basic_publish("", DEAD_LETTERS, b"nuevo")
+
     slow = msgspec.structs.replace(QUICK, per_second=20.0, watch=timedelta(0))
     bury(server.place, numbered(40))
-    with working(server.place) as worker, client(server.place) as channel:
-        late = threading.Timer(0.5, bury, (server.place, [b"nuevo"], "muses.aparte"))
-        channel.queue_declare("muses.aparte", arguments={"x-dead-letter-exchange": "muses.muertos"})
+    with working(server.place) as worker:
+        late = threading.Timer(0.5, come)
         late.start()
         said = stopped(target(settings, tmp_path, replay=slow), 40)
         late.join()
-        channel.queue_delete("muses.aparte")
     assert "1 new ones came" in said
     assert sorted({*worker.bodies, *bodies_in(server.place, DEAD_LETTERS)}) == sorted([*numbered(40), b"nuevo"])
 
