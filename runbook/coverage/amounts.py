@@ -51,6 +51,7 @@ _AMOUNT = re.compile(
 #: A small m could be minutes: it is then a unit that nobody knows.
 _MILLIONS = re.compile(r"(\d)\s*M\b")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3}){2,}")
+_IS_NUMBER = re.compile(rf"\d+(?:[.,]\d+)?|{_GROUPED.pattern}")
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -67,6 +68,8 @@ def amounts(words: str) -> tuple[Amount, ...]:
     last_end = -1
     plain = folded(_MILLIONS.sub(r"\1 millones", words))
     for match in _AMOUNT.finditer(plain):
+        if not _IS_NUMBER.fullmatch(match["number"]):  # a version, an address
+            continue
         amount = _amount(match)
         adjoins = plain[last_end : match.start()].strip() == "" and last_end >= 0
         if found and adjoins and not amount.sign and amount.dimension == found[-1].dimension == "s":
@@ -105,4 +108,4 @@ def _number(written: str) -> float:
     """``25,000`` and ``1.000.000`` are grouped; otherwise a comma is the decimal point that many write."""
     if _GROUPED.fullmatch(written):
         return float(written.replace(",", "") if "," in written else written.replace(".", ""))
-    return float(written.replace(",", ".", 1).replace(",", ""))
+    return float(written.replace(",", "."))

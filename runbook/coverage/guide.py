@@ -159,25 +159,35 @@ def _said(words: str) -> str:
 
 def _procedures(lines: list[str]) -> Iterator[Item]:
     """The numbered headings and list items of a section of procedures, each with the text below it."""
-    depth, begun, words = 0, 0, ""
-    for number, line in enumerate(lines, start=1):
-        heading, listed = _heading(line), _LISTED.match(line)
-        new = ""
-        if heading and (not depth or heading[0] <= depth):
-            inside = any(word in folded(heading[1]) for word in _PROCEDURES)
-            depth = heading[0] if inside else 0
-        elif depth and heading:
-            new = heading[1]
-        elif depth and listed and (_NUMBERED.match(listed[1] or listed[2]) or not begun):
-            new = listed[1] or listed[2]
-        elif depth and begun:
+    begun, words = 0, ""
+    for number, line in _inside(lines):
+        name = _name(line, first=not begun)
+        if name:
+            yield from _procedure(words, begun)
+            begun, words = number, name
+        elif begun:
             words = f"{words} {line.strip()}".rstrip(" ")
-            continue
-        else:
-            continue
-        yield from _procedure(words, begun)
-        begun, words = (number, f"{new}\n" if heading and new else new) if new else (0, "")
     yield from _procedure(words, begun)
+
+
+def _inside(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """The lines of the sections whose heading speaks of procedures, without that heading."""
+    depth = 0
+    for number, line in enumerate(lines, start=1):
+        heading = _heading(line)
+        if heading and (not depth or heading[0] <= depth):
+            depth = heading[0] if any(word in folded(heading[1]) for word in _PROCEDURES) else 0
+        elif depth:
+            yield number, line
+
+
+def _name(line: str, *, first: bool) -> str:
+    """The name of a procedure that begins in this line, ended by a line break where it is a heading; else nothing."""
+    if heading := _heading(line):
+        return f"{heading[1]}\n"
+    listed = _LISTED.match(line)
+    words = (listed[1] or listed[2]) if listed else ""
+    return words if first or _NUMBERED.match(words) else ""
 
 
 def _heading(line: str) -> tuple[int, str] | None:

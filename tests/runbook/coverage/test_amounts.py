@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runbook.coverage.amounts import Amount, amounts, in_dimension
 from runbook.limits import number
@@ -44,7 +46,9 @@ def test_one_amount(words: str, meant: Amount) -> None:
     assert (found.value, found.dimension, found.sign) == (pytest.approx(meant.value), meant.dimension, meant.sign)
 
 
-@pytest.mark.parametrize("words", ["", "—", "a las 03:30", "§", "v1.2.3", "`tbae001_inscripcion`"])
+@pytest.mark.parametrize(
+    "words", ["", "—", "a las 03:30", "§", "v1.2.3", "RabbitMQ 3.10.2", "10.0.0.1", "`tbae001_inscripcion`"]
+)
 def test_no_amount(words: str) -> None:
     assert amounts(words) == ()
 
@@ -66,3 +70,8 @@ def test_several_amounts_keep_their_order() -> None:
 )
 def test_a_rows_number_in_the_same_dimension(value: timedelta | int, unit: str, meant: Amount) -> None:
     assert in_dimension(number(value), unit) == meant
+
+
+@given(st.text(alphabet=st.sampled_from("0123456789.,:<>≥%/ dhminskMGB²٣día—")))
+def test_whatever_is_written_is_read_or_passed_over(words: str) -> None:
+    assert all(one.value >= 0 for one in amounts(words))

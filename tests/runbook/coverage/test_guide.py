@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runbook.coverage.guide import Item, read
 
@@ -124,3 +126,9 @@ def test_a_table_of_another_form_is_told_of() -> None:
 @pytest.mark.parametrize("source", ["", "|", "|---|", "a|b\n-|", "# Procedimientos\n", "- 4.1", "**", "| |\n|-|\n| |"])
 def test_nothing_is_no_error(source: str) -> None:
     assert read(source).items == ()
+
+
+@given(st.text(alphabet=st.sampled_from("|-:#*`~\\\n 4.1aProcedimiento<br>Métrica…")))
+def test_whatever_is_written_is_read(source: str) -> None:
+    guide = read(source)
+    assert all(1 <= item.line <= len(source.splitlines()) and item.words for item in guide.items)
