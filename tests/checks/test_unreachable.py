@@ -17,7 +17,7 @@ DEADLINE = 7
 #: What of the backups is seen in the bucket; their schedule (BACKUP-06) is not, and the lab plans none.
 BACKUPS = {f"BACKUP-{number:02}" for number in range(1, 6)}
 ROWS = {
-    "database": {"ARCH-01", "BACKUP-04"}
+    "database": {"ARCH-01", "BACKUP-04", "SQL-01"}
     | {f"DB-{number:02}" for number in range(1, 22)} - {"DB-02", "DB-19"}  # the lab declares no settings
     | {f"ETL-{number:02}" for number in range(1, 8)}
     | {f"STAGE-{number:02}" for number in range(1, 7)}
