@@ -29,6 +29,7 @@ def lead(place: Place, drawn: Drawn, say: Say) -> float:
     broken = together.in_order(drawn.broken)
     prepare(place)
     file = site.write(place, "act")
+    site.forget(place)
     for each in broken:
         each.apply(place)
     say(f"Algo se ha roto. Corríjalo con «muses-runbook … --settings {file}» o a mano; Ctrl-C es rendirse.")

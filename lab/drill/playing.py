@@ -71,6 +71,7 @@ class _Drill:
         """Break, work, heal. Raises LabError, Stopped."""
         prepare(self.place)
         file = site.write(self.place, self.drawn.policy)
+        site.forget(self.place)
         self._part("ready")
         try:
             for each in self.broken:

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from lab import site
+from lab.incidents import database
 from lab.place import Place
 
+#: Where the runbook remembers what it tried, in the database.
+SCHEMA = "muses_runbook"
 #: Table of the site file → what differs from the lab's.
 FASTER: dict[str, dict[str, Any]] = {
     "limits.QUEUE-01": {"window": "10 s"},
@@ -46,6 +49,15 @@ def write(place: Place, policy: str) -> Path:
     file = folder / "site.toml"
     file.write_text(site.toml(tables(place, policy)))
     return file
+
+
+def forget(place: Place) -> None:
+    """Empty what acting runs remember of attempts in the database, for all machines, where there is such a table."""
+    with database.unseen(place) as connection:
+        if connection.execute(
+            "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'attempt'", [SCHEMA]
+        ).rowcount:
+            connection.execute(f"TRUNCATE {SCHEMA}.attempt")
 
 
 def tables(place: Place, policy: str) -> dict[str, dict[str, Any]]:
