@@ -71,7 +71,7 @@ def tables(place: Place) -> dict[str, Table]:
             "medium": "act",
             "high": "ask",
             "rows": {"STAGE-01": "act", "BACKUP-01": "act"},
-            "attempts": 3,
+            "attempts": 20,
             "attempts_window": "24 h",
             "cooldown": "10 s",
             "budget": 1000,  # practice is repeated

@@ -34,7 +34,7 @@ FASTER: dict[str, dict[str, Any]] = {
         "STAGE-01": "8 s",
         "BACKUP-01": "8 s",
     },
-    "policy": {"cooldown": "2 s"},
+    "policy": {"cooldown": "2 s", "attempts": 3},
 }
 
 
@@ -53,10 +53,9 @@ def write(place: Place, policy: str) -> Path:
 
 def forget(place: Place) -> None:
     """Empty what acting runs remember of attempts in the database, for all machines, where there is such a table."""
+    there = "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'attempt'"
     with database.unseen(place) as connection:
-        if connection.execute(
-            "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'attempt'", [SCHEMA]
-        ).rowcount:
+        if connection.execute(there, [SCHEMA]).rowcount:
             connection.execute(f"TRUNCATE {SCHEMA}.attempt")
 
 
