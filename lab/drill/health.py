@@ -14,6 +14,8 @@ MESSAGES, LATENCY = 40, 3
 #: The runbook looks so far back at finished records here (``lab.drill.site``).
 _WINDOW = "5 seconds"
 _PATIENCE = 180.0
+#: Each look opens connections of its own: few, or the broker's churn is an alarm.
+_POLL = 0.3
 
 _SLOWEST: LiteralString = f"""
 SELECT ceil(greatest(
@@ -41,7 +43,7 @@ def is_well(place: Place) -> bool:
 
 def await_well(place: Place) -> None:
     """Wait until work flows. Raises LabError where it does not within three minutes."""
-    await_effect("el laboratorio vuelva a estar sano", lambda: is_well(place), _PATIENCE)
+    await_effect("el laboratorio vuelva a estar sano", lambda: is_well(place), _PATIENCE, _POLL)
 
 
 def broken(place: Place) -> tuple[str, ...]:

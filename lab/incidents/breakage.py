@@ -13,7 +13,7 @@ from lab.place import Place
 
 #: How long an effect may take to show before the breakage is said not to work here, s.
 PATIENCE = 15.0
-POLL = 0.05
+POLL = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class Breakage:
             return self.mended(place) if self.mended else not self.shows(place)
 
 
-def await_effect(what: str, shows: Callable[[], bool], patience: float = PATIENCE) -> None:
+def await_effect(what: str, shows: Callable[[], bool], patience: float = PATIENCE, poll: float = POLL) -> None:
     """Poll until the effect shows. Raises LabError saying ``what`` did not come about."""
     deadline = time.monotonic() + patience
     while not shows():
         if time.monotonic() > deadline:
             raise LabError(f"tras {patience:g} s no se logró que {what}")
-        time.sleep(POLL)
+        time.sleep(poll)
 
 
 @contextlib.contextmanager
