@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -17,7 +18,22 @@ from runbook.targets.sql_text import Token, tokens
 
 #: Types whose values are numbers, truths or times (by the server's OIDs): a count of names is no name.
 _PLAIN_TYPES = frozenset({16, 20, 21, 23, 26, 700, 701, 1700, 790, 1082, 1083, 1114, 1184, 1186, 1266, 2950})
-_ENDS_LIST = ("from", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit", "into")
+#: Lists of a statement that are looked at: where there are more, nobody can tell.
+_MOST_LISTS = 200
+_ENDS_LIST = (
+    "select",
+    "from",
+    "where",
+    "group",
+    "having",
+    "window",
+    "union",
+    "intersect",
+    "except",
+    "order",
+    "limit",
+    "into",
+)
 _RENAMING = re.compile(
     r"(?:\)\s*(?:as\s+)?|\bwith\s+(?:recursive\s+)?|,\s*)\"?\w+\"?\s*\([^()]*\)\s*(?:as\b|$)", re.IGNORECASE
 )
@@ -42,7 +58,8 @@ class _Look:
         self._also = also
         words = list(tokens(statement))
         self._renames = bool(_RENAMING.search(" ".join(word.text for word in words)))
-        self._lists = list(_lists(words))
+        self._lists = list(islice(_lists(words), _MOST_LISTS + 1))
+        self._renames |= len(self._lists) > _MOST_LISTS
         self._mentions = any(self._is_personal(word.name) for word in words)
         self._tainted: frozenset[str] = frozenset()
         self._taint()

@@ -174,3 +174,9 @@ def test_columns_of_persons_are_known_by_what_they_are_made_of(statement: str, n
 def test_a_count_of_names_is_no_name_and_an_alias_hides_nothing() -> None:
     columns = [Column("count", NUMBER), Column("clave", TEXT, origin="curp"), Column("otra", TEXT, origin="cct")]
     assert personal("SELECT count(nombre), curp AS clave, cct AS otra FROM t", columns) == {1}
+
+
+def test_where_there_are_too_many_lists_to_look_at_nobody_can_tell() -> None:
+    """Each list is read to its end: without a bound, a hostile script of 100 kB took minutes."""
+    nested = "(SELECT cct FROM t WHERE curp IS NULL AND x IN " * 2000
+    assert personal(f"SELECT cct || '' AS c FROM {nested}", [Column("c", TEXT)]) == {0}
