@@ -25,7 +25,7 @@ ROWS = {
     | {f"INDEX-{number:02}" for number in range(1, 6)},
     "broker": {f"QUEUE-{number:02}" for number in range(1, 10)} | {f"BROKER-{number:02}" for number in range(1, 13)},
     # Without the management API the other rows are skipped, and say which setting they need.
-    "broker by AMQP": {f"QUEUE-{number:02}" for number in (1, 2, 5, 6, 7, 8)},
+    "broker by AMQP": {f"QUEUE-{number:02}" for number in (1, 2, 5, 6, 8)},
     "storage": BACKUPS | {"ARCH-01", "ARCH-02", "SEC-09"},
     "backup bucket": BACKUPS | {"SEC-09"},
     "hosts": {f"HOST-{number:02}" for number in (1, 6, 8, 9, 11, 12, 13, 15, 16, 17, 18)},

@@ -44,11 +44,8 @@ class _Refusal(msgspec.Struct, frozen=True):
 class ManagementApi:
     """One connection to the API as one user; closed at the end of the ``with`` block."""
 
-    def __init__(
-        self, target: str, url: str, settings: BrokerSettings, login: Login, *, patience: float = PATIENCE
-    ) -> None:
+    def __init__(self, target: str, url: str, settings: BrokerSettings, login: Login) -> None:
         self.target, self._url, self._login = target, urlsplit(url), login
-        self._patience = patience
         self.vhost, self._quoted = settings.vhost, quote(settings.vhost, safe="")
         self._cafile = settings.cafile
         self._connection: HTTPConnection | None = None
@@ -117,9 +114,18 @@ class ManagementApi:
         """Where the API listens."""
         return self._url.port or (443 if self._url.scheme == "https" else 80)
 
-    def get(self, path: str, kind: type[T], query: Mapping[str, str] = NO_QUERY, *, also: int = 200) -> T:
-        """One answer; ``also`` is another status that is an answer too (a health check that failed says 503)."""
-        status, body = self._exchange(f"{self._url.path.rstrip('/')}/api/{path}?{urlencode(query)}")
+    def get(
+        self,
+        path: str,
+        kind: type[T],
+        query: Mapping[str, str] = NO_QUERY,
+        *,
+        also: int = 200,
+        patience: float = PATIENCE,
+    ) -> T:
+        """One answer. ``also`` is another status that is an answer too (a health check that failed says 503);
+        ``patience`` is more than usual for what takes long on a connection that has answered before."""
+        status, body = self._exchange(f"{self._url.path.rstrip('/')}/api/{path}?{urlencode(query)}", patience)
         if status not in (200, also):
             raise self._refused(status, body)
         try:
@@ -128,12 +134,14 @@ class ManagementApi:
             said = text("{where} answered something else than RabbitMQ's JSON", where=self.address)
             raise ProbeError(self.target, ProbeFailure.BROKEN, said) from error
 
-    def _exchange(self, path: str) -> tuple[int, bytes]:
+    def _exchange(self, path: str, patience: float) -> tuple[int, bytes]:
         from http.client import HTTPException
 
         headers = {"Authorization": self._authorization()}
         try:
             self._connection = self._connection or self._connect()
+            if self._connection.sock is not None:
+                self._connection.sock.settimeout(patience)
             self._connection.request("GET", path, headers=headers)
             answer = self._connection.getresponse()
             return answer.status, answer.read()
@@ -146,8 +154,8 @@ class ManagementApi:
         host = self._url.hostname or "127.0.0.1"
         if self._url.scheme == "https":
             context = tls_context(self._cafile)
-            return HTTPSConnection(host, self.port, timeout=self._patience, context=context)
-        return HTTPConnection(host, self.port, timeout=self._patience)
+            return HTTPSConnection(host, self.port, timeout=PATIENCE, context=context)
+        return HTTPConnection(host, self.port, timeout=PATIENCE)
 
     def _authorization(self) -> str:
         password = revealed(self.target, self._login.password) or ""

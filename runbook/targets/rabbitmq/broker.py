@@ -14,9 +14,9 @@ from runbook.settings import BrokerSettings
 from runbook.settings.broker import DeclaredPolicy, ReplaySettings
 from runbook.targets.base import Target, operation
 from runbook.targets.rabbitmq import amqp
-from runbook.targets.rabbitmq.api import PATIENCE, ManagementApi
+from runbook.targets.rabbitmq.api import ManagementApi
 from runbook.targets.rabbitmq.cluster import Certificate, Cluster, read_certificates, read_cluster
-from runbook.targets.rabbitmq.inventory import LONGEST, Inventory, read_inventory
+from runbook.targets.rabbitmq.inventory import Inventory, read_inventory
 from runbook.targets.rabbitmq.queues import ClientConnection, Consumer, Queue, consumer_of, from_amqp, from_api, moment
 from runbook.targets.rabbitmq.rights import rights_of
 from runbook.targets.rabbitmq.rows import QueueRow
@@ -148,7 +148,7 @@ class Broker(Target):
 
         Raises ProbeError(BLIND) where a policy is in force that the reader may not see. Reads only.
         """
-        with self._api(LONGEST) as api:
+        with self._api() as api:
             return read_inventory(api, self._settings.queues, self._settings.dead_letter_queues)
 
     @probe(deadline=timedelta(seconds=15))
@@ -176,11 +176,11 @@ class Broker(Target):
             raise NotConfigured(self.name, self._setting)
         return self._given
 
-    def _api(self, patience: float = PATIENCE) -> ManagementApi:
+    def _api(self) -> ManagementApi:
         url = self._settings.management_url
         if url is None:
             raise NotConfigured(self.name, f"{self._setting}.management_url")
-        return ManagementApi(self.name, url, self._settings, self._settings.reader, patience=patience)
+        return ManagementApi(self.name, url, self._settings, self._settings.reader)
 
     def _named(self, queues: tuple[str, ...], window: timedelta) -> tuple[Queue, ...]:
         if self._settings.management_url is None:

@@ -14,7 +14,7 @@ from runbook.settings import BrokerSettings, Login
 from runbook.targets.rabbitmq.amqp import channel_of
 from runbook.targets.rabbitmq.api import ManagementApi
 from runbook.targets.rabbitmq.cluster_rows import OverviewRow, PolicyRow, TotalsRow
-from runbook.targets.rabbitmq.inventory import LONGEST, policies_of, totals, way_of
+from runbook.targets.rabbitmq.inventory import policies_of, totals, way_of
 from runbook.targets.rabbitmq.ledger import Ledger
 from runbook.targets.rabbitmq.replay import Replay
 from runbook.text import Text, text
@@ -52,7 +52,7 @@ def replay(
 
 
 def _prove_safe(target: str, settings: BrokerSettings, operator: Login, url: str, queue: str) -> None:
-    with ManagementApi(target, url, settings, operator, patience=LONGEST) as api:
+    with ManagementApi(target, url, settings, operator) as api:
         version = api.get("overview", OverviewRow).rabbitmq_version
         rows = {row.name: row for row in totals(api)}
         policies = policies_of(api)
