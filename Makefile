@@ -4,6 +4,9 @@
 
 RUN := .venv/bin
 
+# Some shells forbid Python to keep what it compiled: then each of the tests' thousand commands compiles all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
