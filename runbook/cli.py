@@ -45,8 +45,8 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-#: How many more objects there must be before Python looks for circles among them. Start-up makes a hundred thousand that
-#: stay: with Python's own 700 a check spends a fifth of its time on looking them through.
+#: How many more objects there must be before Python looks for circles among them. Start-up makes a hundred thousand
+#: that stay: with Python's own 700 a check spends a fifth of its time on looking them through.
 RARELY = (50_000, 20, 20)
 
 _COMMANDS = {

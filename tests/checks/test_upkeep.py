@@ -48,8 +48,8 @@ class TestAges:
     def test_the_time_that_is_left_is_told(self) -> None:
         found = verdict(self.check, server=server(ages=(frozen(2_000_000_000, 100.0),)))
         assert str(found.summary) == (
-            "sep_muses is 2,000,000,000 transactions old (xid); writing stops after 144,483,647 more, in 1.44484e+06 s at "
-            "the pace since the last checkpoint"
+            "sep_muses is 2,000,000,000 transactions old (xid); writing stops after 144,483,647 more, "
+            "in 1.44484e+06 s at the pace since the last checkpoint"
         )
 
     @pytest.mark.parametrize(
