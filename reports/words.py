@@ -85,6 +85,19 @@ SECTIONS = {
     "services": text("Services"),
     "security": text("Security"),
     "sql": text("Validation scripts"),
+    "archive": text("Archive"),
+    "indexes": text("Indexes"),
+    "broker_use": text("Use of the message broker"),
+    "deliveries": text("Deliveries of the queues"),
+    "sessions": text("Sessions of the database"),
+    "upkeep": text("Upkeep of the database"),
+    "replication": text("Replication and WAL"),
+    "rates": text("Rates of the database"),
+    "configuration": text("Configuration of the database"),
+    "records": text("Records"),
+    "flow": text("Flow of the records"),
+    "admission": text("Who may enter the database"),
+    "runs": text("Runs that act"),
 }
 
 _OF_STATE = {state: Standing[state.name] for state in State}

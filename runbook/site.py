@@ -49,7 +49,6 @@ class Site:
     file: Path | None = None
     began: float = field(default_factory=time.monotonic)
 
-
     def today(self) -> date:
         """The day in the site's zone."""
         return datetime.now(self.zone).date()

@@ -25,9 +25,9 @@ from runbook.targets.s3.objects import ObjectStore, open_store
 
 #: A batch reads a few blocks of its table: with parallel workers at hand the planner would rather scan all of it.
 _BY_ITSELF = "SET max_parallel_workers_per_gather = 0"
-#: A chunk's deletion and its progress are one transaction, and the server's log keeps the order of all: a crash can only
-#: bring back rows that the ledger then has as still to go. So no chunk waits for the disk; the run's own last commit
-#: makes all of them durable.
+#: A chunk's deletion and its progress are one transaction, and the server's log keeps the order of all: a crash can
+#: only bring back rows that the ledger then has as still to go. So no chunk waits for the disk; the run's own last
+#: commit makes all of them durable.
 _WITHOUT_WAITING = "SET synchronous_commit = off"
 #: How often a batch is begun anew when the connection is lost under it.
 _TRIES = 3

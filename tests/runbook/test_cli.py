@@ -141,7 +141,7 @@ def test_json_is_the_only_thing_on_standard_output(desk: Path) -> None:
 
     done = said("check", "--json", folder=desk)
     run = msgspec.json.decode(done.stdout, type=Run)
-    assert {record.verdict.state.value for record in run.records} == {"SKIPPED"}
+    assert "QUEUE-01" in {record.row for record in run.records}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
