@@ -53,7 +53,8 @@ class Treating:
             with at_the_bench(self._site, self._run) as bench:
                 treated = [job for job in jobs if self._acts(job, bench)]
                 if treated:
-                    self._look_again([job for job in jobs if job not in treated], bench)
+                    shows = max(settling(job, self._site) for job in treated)
+                    self._look_again([job for job in jobs if job not in treated], bench, shows)
         except (LockError, JournalError, Stopped) as error:
             _leave(jobs, error)
 
@@ -144,9 +145,10 @@ class Treating:
             case None:
                 return decision
 
-    def _look_again(self, jobs: list[Job], bench: Bench) -> None:
+    def _look_again(self, jobs: list[Job], bench: Bench, shows: timedelta) -> None:
+        """``shows``: by then what was done has shown; nothing was done for these rows themselves."""
         for job in jobs:
-            self._prove(job, settling(job, self._site))
+            self._prove(job, min(shows, settling(job, self._site)))
             if job.breached and not job.actions:
                 self._explain(job)
                 self._acts(job, bench)
