@@ -233,6 +233,7 @@ class TestRemedy:
             local_time=fakes.now(),
             proofs=self.proofs,
             attempts=(),
+            spent=(),
             effects=tuple(step.effect for step in plan.steps),
             settings=PolicySettings(**settings),
         )

@@ -199,6 +199,7 @@ class TestPolicy:
             local_time=fakes.now(),
             proofs=tuple(finding.proof for finding in found),
             attempts=(),
+            spent=(),
             effects=tuple(step.effect for step in plan.steps),
             settings=PolicySettings(**settings),
         )
@@ -215,7 +216,9 @@ class TestPolicy:
                 {"high": "act", "rows": {"STAGE-01": "never"}}, Choice.LEAVE, "policy.rows.STAGE-01", id="but"
             ),
             pytest.param({"high": "act", "max_touched": 2}, Choice.LEAVE, "policy.max_touched", id="too many tables"),
-            pytest.param({"high": "act", "max_percent": 10}, Choice.ACT, "policy.high", id="a share of replicas"),
+            pytest.param(
+                {"high": "act", "max_percent": 10}, Choice.LEAVE, "policy.max_percent", id="of how many is not said"
+            ),
         ],
     )
     def test_decision(self, settings: dict[str, Any], choice: Choice, rule: str) -> None:

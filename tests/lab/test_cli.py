@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from lab.cli import lab
+from lab.incidents import BREAKAGES
 from lab.place import Place
 
 
@@ -72,7 +73,7 @@ def test_an_incident_is_broken_shown_and_healed(lab_place: Place) -> None:
 
 
 def test_incidents_are_listed() -> None:
-    assert said("incidents").count("«check»:") == 10
+    assert said("incidents").count("«check»:") == len(BREAKAGES)
 
 
 def test_importing_it_loads_no_driver() -> None:

@@ -233,7 +233,7 @@ def test_a_plan_of_another_place_or_time_is_not_used(
     plan: PlanFile, site: Site, content: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(PlanError, match=words):
-        approving.prove_usable(rehashed(plan, **content), site, NOW)
+        approving.prove_usable(rehashed(plan, **{"made_at": NOW, **content}), site, NOW)
 
 
 def test_an_unsound_policy_uses_no_plan(plan: PlanFile, tmp_path: Path) -> None:
