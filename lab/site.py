@@ -73,7 +73,7 @@ def tables(place: Place) -> dict[str, Table]:
             "rows": {"STAGE-01": "act", "BACKUP-01": "act"},
             "attempts": 20,
             "attempts_window": "24 h",
-            "cooldown": "10 s",
+            "cooldown": "2 s",
             "budget": 1000,  # practice is repeated
         },
     }

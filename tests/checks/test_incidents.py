@@ -66,6 +66,7 @@ def test_the_purge_archives_deletes_and_the_archive_can_be_read(lab: Place) -> N
     record = record_of(treated, "STAGE-01")
     assert record.plan is not None
     assert record.plan.risk is Risk.HIGH
+    assert record.actions, record.decision
     (action,) = record.actions
     assert action.after["tables"]["tbae001_inscripcion"]["deleted"] == staging_overgrown.OVERDUE, told(treated)
     assert record.verification is not None
