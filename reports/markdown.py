@@ -225,8 +225,8 @@ class _Page:
         yield _row(*["---"] * 4)
         for panel in panels:
             worst = panel.worst
-            value = (escaped(worst.value), escaped(worst.limits)) if worst else (escaped(panel.summary), "")
-            yield _row(code(panel.row), escaped(panel.title), *value)
+            shown = (worst.value, worst.limits) if worst and worst.limits else (panel.summary, "")
+            yield _row(code(panel.row), escaped(panel.title), *map(escaped, shown))
 
     def foot(self) -> Iterator[str]:
         yield f"\n## {self.word('How this report was made')}\n"
