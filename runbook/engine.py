@@ -38,7 +38,7 @@ class Engine:
     def __init__(self, site: Site, listener: Listener, *, run: str) -> None:
         self.site, self.listener, self.run = site, listener, run
         self.started_at = datetime.now(UTC)
-        self._readings = Readings(ends_at=site.began + site.settings.deadline.total_seconds(), record=site.record)
+        self._readings = Readings(ends_at=site.began + _reading_time(site.settings.deadline), record=site.record)
         self._jobs: dict[str, Job] = {}
         self._settled: queue.SimpleQueue[Job] = queue.SimpleQueue()
 
@@ -197,6 +197,11 @@ class Engine:
 
 def _as_approved(job: Job) -> None:
     """Under a mandate no row is planned for anew: what nobody approved does not run."""
+
+
+def _reading_time(deadline: timedelta) -> float:
+    """Seconds of the run's deadline in which it reads: what is left is for telling what was read."""
+    return deadline.total_seconds() - min(0.5, deadline.total_seconds() / 10)
 
 
 def _late(deadline: timedelta) -> Verdict:
