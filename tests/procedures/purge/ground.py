@@ -252,15 +252,16 @@ class Ground:
         self.admin.execute("SELECT 1 FROM pg_locks")  # the session is still there
 
     def standing(self) -> list[dict[str, Any]]:
-        """The ledger's sums by run and table."""
+        """The ledger's sums by run and table, the newest run last: two may have begun in the same second."""
         return self.admin.execute(
             f"""
             SELECT t.name, coalesce(t.parent, pg_partition_root(to_regclass('{SCHEMA}.' || t.name))::regclass::text,
                 t.name) AS root, t.state, coalesce(sum(b.deleted), 0)::int AS deleted,
                 coalesce(sum(b.changed), 0)::int AS changed,
                 coalesce(sum((b.manifest->'content'->>'rows')::int), 0)::int AS archived
-            FROM {LEDGER}.purge_table AS t LEFT JOIN {LEDGER}.purge_batch AS b USING (run, name)
-            GROUP BY t.run, t.name ORDER BY t.run, t.name
+            FROM {LEDGER}.purge_table AS t JOIN {LEDGER}.purge_run AS r ON r.id = t.run
+                LEFT JOIN {LEDGER}.purge_batch AS b USING (run, name)
+            GROUP BY r.started_at, t.run, t.name ORDER BY r.started_at, t.name
             """
         ).fetchall()
 

@@ -173,6 +173,7 @@ def test_plain_amqp_where_the_api_is_off(server: RabbitServer, settings: BrokerS
     page = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n<p>no</p>"
     with client(server.place) as channel, fixed_answer(page) as other:
         publish(channel, count=5)
+        until(lambda: channel.queue_declare(QUEUE, passive=True).method.message_count == 5, patience=5)
         for url in (None, f"http://127.0.0.1:{refused_port()}", f"http://127.0.0.1:{other}"):
             [queue] = broker(settings, management_url=url).queues()
             assert (queue.source, queue.messages, queue.unacknowledged) == ("amqp", 5, None)
