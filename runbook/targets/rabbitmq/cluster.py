@@ -34,6 +34,7 @@ _OVERVIEW = (
 _HOST = ("name", "cluster_state", *(f"message_stats.{kind}_unroutable_details" for kind in ("drop", "return")))
 #: The check lists what ends within this time: with so much of it, everything that can be read.
 _EVER = "health/checks/certificate-expiration/100/years"
+_MOMENT = "%Y-%m-%d %H:%M:%S"
 
 CheckName = Literal["alarms", "local-alarms", "node-is-quorum-critical", "virtual-hosts"]
 CHECKS: tuple[CheckName, ...] = ("alarms", "local-alarms", "node-is-quorum-critical", "virtual-hosts")
@@ -168,10 +169,10 @@ def _certificate(listener: ListenerRow, told: ExpiringRow | None, api: Managemen
 
 
 def _ends(row: ExpiringRow) -> datetime | None:
-    """The first end of them all; None where one of them cannot be read."""
+    """The first end of them all; None where one of them cannot be read. The hour is told without a leading zero."""
     words = [*_words(row.certfile_expires_on), *_words(row.cacertfile_expires_on)]
     try:
-        return min((datetime.fromisoformat(word).replace(tzinfo=UTC) for word in words), default=None)
+        return min((datetime.strptime(word, _MOMENT).replace(tzinfo=UTC) for word in words), default=None)
     except ValueError:
         return None
 

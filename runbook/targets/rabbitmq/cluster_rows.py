@@ -47,7 +47,7 @@ class HealthRow(msgspec.Struct, frozen=True, rename={"virtual_hosts": "virtual-h
 
 
 class ExpiringRow(msgspec.Struct, frozen=True):
-    """A TLS listener with the ends of its certificates, in UTC as ``2026-12-14 21:18:48``."""
+    """A TLS listener with the ends of its certificates, in UTC as ``2026-12-14 9:18:48``."""
 
     node: str = ""
     protocol: str = ""

@@ -223,6 +223,25 @@ class TestVersion4:
                 putting.perform(step(DEAD_LETTERS, 3))
         assert caught.value.refused
 
+    @pytest.mark.parametrize(
+        ("told", "ends"),
+        [
+            (("2026-12-15 0:34:56",), datetime(2026, 12, 15, 0, 34, 56, tzinfo=UTC)),
+            (("2026-12-15 21:18:48", "2026-12-14 9:00:00"), datetime(2026, 12, 14, 9, tzinfo=UTC)),
+            (("soon",), None),
+        ],
+    )
+    def test_when_a_certificate_ends(self, told: tuple[str, ...], ends: datetime | None) -> None:
+        """Bug: before ten the hour has one digit, and from midnight on the certificate had no end."""
+        listener = {"node": "rabbit@a", "protocol": "amqp/ssl", "port": 5671}
+        expired = [listener | {"certfile_expires_on": told}]
+        answers = {
+            "overview": OVERVIEW | {"listeners": [listener]},
+            "health/checks/certificate-expiration/100/years": (503, {"status": "failed", "expired": expired}),
+        }
+        with rabbitmq_4(answers) as (broker, _):
+            assert [one.ends for one in broker.certificates()] == [ends]
+
     @pytest.mark.parametrize("answer", [(200, "<html>"), (503, "<html>"), (500, {"error": "x", "reason": "y"})])
     @pytest.mark.parametrize("path", ["overview", "nodes", "vhosts", "health/checks/alarms", *VIRTUAL_HOST])
     def test_an_answer_that_is_none_is_no_state(self, path: str, answer: tuple[int, Any]) -> None:
