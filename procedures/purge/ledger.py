@@ -138,7 +138,11 @@ class Ledger:
         return Run(id=run, epoch=1, state="RUNNING", rules=rules)
 
     def take_over(self, run: str) -> Run:
-        """Raise the run's epoch, and its unfinished batches': waits for their transactions in flight to end."""
+        """Raise the run's epoch, and its unfinished batches': waits for their transactions in flight to end.
+
+        However long they take: one that waits for a lock itself would else outlast this one's patience, and go on.
+        """
+        self._rows("SET LOCAL lock_timeout = 0", empty=True)
         self._rows("UPDATE {runs} SET epoch = epoch + 1 WHERE id = %(run)s", run=run, empty=True)
         self._rows(
             "UPDATE {batches} AS b SET epoch = r.epoch FROM {runs} AS r "

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 
 from procedures.purge import batches, outlook, running
@@ -59,6 +60,30 @@ class TestFencing:
         assert [(b["deleted"], b["position"]) for b in ground.batches()] == [(1, 1)]
         ground.nothing_lost(before)
         assert deleted(running.purge(ground.site)) == {DROPOUTS: 3}
+
+    def test_whoever_takes_over_outwaits_one_that_waits_itself(self, ground: Ground) -> None:
+        """Bug: both gave up on a lock after as long, the fence came down first, and the old one went on for minutes."""
+        raised: list[psycopg.Error] = []
+
+        def take_over() -> None:
+            try:
+                ledger.connection.execute("SET lock_timeout = '1ms'")
+                with ledger.connection.transaction():
+                    ledger.take_over("r1")
+            except psycopg.Error as error:
+                raised.append(error)
+
+        with ledger_of(ground) as ledger, ledger_of(ground) as old:
+            batch = _planned(ledger)
+            taker = threading.Thread(target=take_over)
+            with old.connection.transaction():
+                old.locked(batch)
+                taker.start()
+                until(lambda: _waiters(ground) or raised)
+            taker.join()
+            assert not raised
+            with pytest.raises(Fenced):
+                old.waits(batch, text("pg_dump is running"))
 
     @pytest.mark.parametrize("milestone", ["batch claimed", "manifest written", "chunk begun"])
     def test_the_old_ones_next_transaction_is_refused(self, ground: Ground, milestone: str) -> None:
