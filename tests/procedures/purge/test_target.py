@@ -342,6 +342,16 @@ def test_rights_of_a_site_where_all_is_well(purge: Purge) -> None:
     assert [(right.identity, right.held) for right in purge.rights()] == [("reader", True), ("operator", True)]
 
 
+def test_what_else_lies_in_the_schema_is_no_right_of_the_purge(purge: Purge, admin: Connection) -> None:
+    """An acting run keeps its lock there, which the reader has no business with."""
+    admin.execute("CREATE SCHEMA muses_runbook AUTHORIZATION muses_operator")
+    admin.execute("GRANT USAGE ON SCHEMA muses_runbook TO muses_reader")
+    admin.execute("CREATE TABLE muses_runbook.acting (epoch bigint)")
+    assert [right.held for right in purge.rights()] == [True, True]
+    admin.execute("CREATE TABLE muses_runbook.purge_run (id text)")
+    assert [right.held for right in purge.rights()] == [False, True]
+
+
 def test_without_a_database_the_setting_is_said(archive_site: Site) -> None:
     purge = open_target("purge", _with(archive_site, database=None))
     for ask in (purge.staged, purge.due, purge.purges, purge.rights):
