@@ -11,6 +11,8 @@ from runbook.model import State
 from runbook.text import Text, percent, size, text
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from runbook.history import History
     from runbook.targets.postgres.health_structs import Counters, Server
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 def judge_deadlocks(server: Server, history: History, limits: Limits) -> None:
     """Each database by its deadlocks per hour."""
     for counted in _named(server):
-        grown = _grown("DB-15", counted.database, counted.deadlocks, counted, server, history, limits)
+        grown = _grown("DB-15", counted.database, counted.deadlocks, counted.counted_since, server, history, limits)
         if grown is not None:
             words = text(
                 "{database}: {count} deadlocks in {span}", database=counted.database, count=grown.grown, span=grown.span
@@ -30,8 +32,8 @@ def judge_rollbacks(server: Server, history: History, limits: Limits) -> None:
     """Each database by the share of its transactions that were rolled back."""
     for counted in _named(server):
         name = counted.database
-        undone = _grown("DB-16", f"{name} rollbacks", counted.rollbacks, counted, server, history, limits)
-        done = _grown("DB-16", f"{name} commits", counted.commits, counted, server, history, limits)
+        undone = _grown("DB-16", f"{name} rollbacks", counted.rollbacks, counted.counted_since, server, history, limits)
+        done = _grown("DB-16", f"{name} commits", counted.commits, counted.counted_since, server, history, limits)
         if undone is not None and done is not None:
             _judge_share(name, undone, undone.grown + done.grown, limits)
 
@@ -54,7 +56,7 @@ def _judge_share(name: str, undone: Grown, all: float, limits: Limits) -> None:
 def judge_temporary(server: Server, history: History, limits: Limits) -> None:
     """Each database by what it writes to temporary files in an hour."""
     for counted in _named(server):
-        grown = _grown("DB-17", counted.database, counted.temp_bytes, counted, server, history, limits)
+        grown = _grown("DB-17", counted.database, counted.temp_bytes, counted.counted_since, server, history, limits)
         if grown is not None:
             words = text(
                 "{database}: {size} went to temporary files in {span}",
@@ -68,10 +70,8 @@ def judge_temporary(server: Server, history: History, limits: Limits) -> None:
 def judge_checkpoints(server: Server, history: History, limits: Limits) -> None:
     """The share of the checkpoints that the WAL, or a person, asked for."""
     found = server.checkpoints
-    forced = _counting.of("DB-18", "requested", found.requested, history, limits)
-    timed = _counting.of("DB-18", "timed", found.timed, history, limits)
-    forced = forced or _counting.since_reset(found.requested, found.counted_since, server.now)
-    timed = timed or _counting.since_reset(found.timed, found.counted_since, server.now)
+    forced = _grown("DB-18", "requested", found.requested, found.counted_since, server, history, limits)
+    timed = _grown("DB-18", "timed", found.timed, found.counted_since, server, history, limits)
     if forced is None or timed is None:
         return
     said = _checkpoints(forced, timed, found.max_wal_size)
@@ -98,8 +98,7 @@ def _named(server: Server) -> list[Counters]:
 
 
 def _grown(
-    row: str, name: str, value: int, counted: Counters, server: Server, history: History, limits: Limits
+    row: str, name: str, value: int, since: datetime | None, server: Server, history: History, limits: Limits
 ) -> Grown | None:
     """Since an earlier check, else since the counters were reset."""
-    grown = _counting.of(row, name, value, history, limits)
-    return grown or _counting.since_reset(value, counted.counted_since, server.now)
+    return _counting.of(row, name, value, history, limits) or _counting.since_reset(value, since, server.now)

@@ -57,7 +57,7 @@ def up(home: Path, schema: str | None, postgres: Path | None) -> None:
     """
     from lab import lifecycle
 
-    with _errors(), _interruptible():
+    with told_plainly(), _interruptible():
         place, seconds = lifecycle.timed(lambda: lifecycle.up(home, schema=schema, postgres=postgres, say=_say))
     click.echo(f"Laboratorio listo en {seconds:.1f} s. Archivo de configuración: {place.site_file}")
 
@@ -73,7 +73,7 @@ def down(home: Path) -> None:
     """
     from lab import lifecycle
 
-    with _errors():
+    with told_plainly():
         _, seconds = lifecycle.timed(lambda: lifecycle.down(home))
     click.echo(f"Laboratorio detenido en {seconds:.1f} s; sus datos siguen en {home}")
 
@@ -90,7 +90,7 @@ def status(home: Path, as_json: bool) -> None:
     """
     from lab import lifecycle
 
-    with _errors():
+    with told_plainly():
         found = lifecycle.status(home)
     click.echo(_as_json(found) if as_json else "\n".join(_lines(found)))
 
@@ -107,7 +107,7 @@ def break_(name: str, home: Path) -> None:
     """
     from lab.incidents import BREAKAGES
 
-    with _errors():
+    with told_plainly():
         place = _running(home)
         breakage = BREAKAGES[_known(name)]
         breakage.apply(place)
@@ -126,7 +126,7 @@ def heal(name: str, home: Path) -> None:
     """
     from lab.incidents import BREAKAGES
 
-    with _errors():
+    with told_plainly():
         place = _running(home)
         BREAKAGES[_known(name)].heal(place)
     click.echo(f"Sanado: {name}")
@@ -205,7 +205,7 @@ def _as_json(found: Status) -> str:
 
 
 @contextlib.contextmanager
-def _errors() -> Iterator[None]:
+def told_plainly() -> Iterator[None]:
     """Say what is wrong in one message, without a traceback."""
     from lab.errors import LabError
 

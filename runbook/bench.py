@@ -14,7 +14,8 @@ from runbook.history import Attempt
 from runbook.journal import Journal, verify
 from runbook.killed import Begun, Killed, killed, settling_until
 from runbook.locks import Hold, acting_alone
-from runbook.model import Choice, Decision
+from runbook.model import Decision
+from runbook.policy import leave
 from runbook.settling import settle
 from runbook.site import Site
 from runbook.text import Text, text
@@ -72,10 +73,10 @@ class Bench:
         """Why a killed run stands in the way: a step of it that nobody knows of, or one that still has time to show."""
         for begun in (begun for run in self.unknown for begun in run.begun):
             if begun.row == row or begun.step is None or begun.step.target in targets:
-                return _leave("journal", _unknown_step(begun))
+                return leave("journal", _unknown_step(begun))
         until = settling_until(self.journal.entries, row)
         if until is not None and until > datetime.now(UTC):
-            return _leave("settling", text("What a killed run did still has until {at} to show", at=until))
+            return leave("settling", text("What a killed run did still has until {at} to show", at=until))
         return None
 
 
@@ -108,10 +109,6 @@ def _as_history() -> Iterator[None]:
         yield
     except ProbeError as error:
         raise HistoryError(text("The ledger of all machines cannot be used: {reason}", reason=error.said)) from error
-
-
-def _leave(rule: str, reason: Text) -> Decision:
-    return Decision(choice=Choice.LEAVE, reason=reason, rule=rule)
 
 
 def _unknown_step(begun: Begun) -> Text:

@@ -7,9 +7,7 @@ test's outcome, so that ``-k``, ``-m``, ``--junitxml`` and other plugins see wha
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Generator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -22,6 +20,7 @@ from runbook.errors import RunbookError
 from runbook.job import Listener
 from runbook.model import Action, Record, Run, Step, worst_of
 from runbook.rows import Row, lost
+from runbook.run_id import new_run_id
 from runbook.site import Site, open_site
 
 SITE: pytest.StashKey[Site] = pytest.StashKey()
@@ -165,11 +164,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Let go of the history's file."""
     if SITE in config.stash:
         config.stash[SITE].history.close()
-
-
-def new_run_id() -> str:
-    """An id that sorts by time and is unique among runs of the same second."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
 def _begin(session: pytest.Session, engine: Engine) -> None:

@@ -46,7 +46,7 @@ class Circumstances:
 def decide(plan: Plan, now: Circumstances) -> Decision:
     """The first guard that objects decides; otherwise the site's permission for the row or the risk does."""
     if now.settings is None:
-        return _leave("policy", text("The policy cannot be read: nothing acts"))
+        return leave("policy", text("The policy cannot be read: nothing acts"))
     for guard in GUARDS:
         for objection in guard(plan, now, now.settings):
             return objection
@@ -90,30 +90,30 @@ Guard = Callable[[Plan, Circumstances, PolicySettings], Iterator[Decision]]
 
 def _policy_is_sound(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
     for setting, words in soundness.faults(settings, now.local_time):
-        yield _leave(setting, words)
+        yield leave(setting, words)
 
 
 def _has_steps(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
     if not plan.steps:
-        yield _leave("plan", plan.reason or text("The remedy found nothing to do"))
+        yield leave("plan", plan.reason or text("The remedy found nothing to do"))
 
 
 def _cause_is_confirmed(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
     if now.proofs is None or (now.proofs and Proof.CONFIRMED not in now.proofs):
-        yield _leave("cause", text("No cause is confirmed: treating a guess can make it worse"))
+        yield leave("cause", text("No cause is confirmed: treating a guess can make it worse"))
 
 
 def _effects_are_known(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
     if len(now.effects) != len(plan.steps) or Effect.UNKNOWN in now.effects:
-        yield _leave("effect", text("A step's effect is not declared: it never acts by policy"))
+        yield leave("effect", text("A step's effect is not declared: it never acts by policy"))
 
 
 def _is_not_forbidden(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
     allowed, rule = permission(now.row, plan.risk, settings, now.local_time)
     if allowed == "never":
         if rule.startswith("policy.freezes."):
-            yield _leave(rule, text("Changes are frozen now ({freeze})", freeze=rule.rpartition(".")[2]))
-        yield _leave(rule, text("The policy never lets {row} act here", row=now.row))
+            yield leave(rule, text("Changes are frozen now ({freeze})", freeze=rule.rpartition(".")[2]))
+        yield leave(rule, text("The policy never lets {row} act here", row=now.row))
 
 
 def _is_small(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
@@ -124,11 +124,11 @@ def too_large(plan: Plan, settings: PolicySettings) -> Iterator[Decision]:
     """What the site's limits say against the size of a plan; nothing where it is small enough."""
     touched = sum(step.touches for step in plan.steps)
     if any(step.touches < 1 for step in plan.steps):
-        yield _leave("policy.max_touched", text("A step does not say how many objects it touches"))
+        yield leave("policy.max_touched", text("A step does not say how many objects it touches"))
     if touched > settings.max_touched:
         limit = settings.max_touched
         words = text("The plan touches {touched} objects; the limit is {limit}", touched=touched, limit=limit)
-        yield _leave("policy.max_touched", words)
+        yield leave("policy.max_touched", words)
     if settings.max_percent < 100:
         yield from _share_too_large(plan, settings)
 
@@ -136,11 +136,11 @@ def too_large(plan: Plan, settings: PolicySettings) -> Iterator[Decision]:
 def _share_too_large(plan: Plan, settings: PolicySettings) -> Iterator[Decision]:
     share = _largest_share(plan)
     if share is None:
-        yield _leave("policy.max_percent", text("A step does not say of how many objects it touches some"))
+        yield leave("policy.max_percent", text("A step does not say of how many objects it touches some"))
     elif share > settings.max_percent:
         limit = percent(settings.max_percent)
         words = text("The plan touches {share} of them; the limit is {limit}", share=percent(share), limit=limit)
-        yield _leave("policy.max_percent", words)
+        yield leave("policy.max_percent", words)
 
 
 def _largest_share(plan: Plan) -> float | None:
@@ -160,18 +160,18 @@ def _clock_is_right(plan: Plan, now: Circumstances, settings: PolicySettings) ->
     known = now.local_time.tzinfo is not None and now.clock_skew is not None
     earlier = (*(now.attempts or ()), *(now.spent or ()))
     if not known or abs(now.clock_skew or timedelta(0)) > LARGEST_SKEW:
-        yield _leave("clock", text("This machine's clock cannot be trusted: cooldowns and hours would mean nothing"))
+        yield leave("clock", text("This machine's clock cannot be trusted: cooldowns and hours would mean nothing"))
     elif any(at - now.local_time > LARGEST_SKEW for at in earlier):
-        yield _leave("clock", text("The history knows of attempts in the future: the clock or the history is wrong"))
+        yield leave("clock", text("The history knows of attempts in the future: the clock or the history is wrong"))
 
 
 def _is_not_repeated(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
     if now.attempts is None:
-        yield _leave("history", text("The history cannot be read: it is not known how often this was tried"))
+        yield leave("history", text("The history cannot be read: it is not known how often this was tried"))
         return
     recent = [at for at in now.attempts if now.local_time - at < settings.attempts_window]
     if len(recent) >= settings.attempts:
-        yield _leave(
+        yield leave(
             "policy.attempts",
             text(
                 "Fixed {count} times in {window}: the symptom is treated, the cause remains. A person must look",
@@ -180,7 +180,7 @@ def _is_not_repeated(plan: Plan, now: Circumstances, settings: PolicySettings) -
             ),
         )
     elif recent and now.local_time - max(recent) < settings.cooldown:
-        yield _leave(
+        yield leave(
             "policy.cooldown",
             text(
                 "The last attempt was {ago} ago; the cooldown is {cooldown}",
@@ -192,7 +192,7 @@ def _is_not_repeated(plan: Plan, now: Circumstances, settings: PolicySettings) -
 
 def _is_within_budget(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
     if now.spent is None:
-        yield _leave("history", text("The history cannot be read: it is not known how much was done already"))
+        yield leave("history", text("The history cannot be read: it is not known how much was done already"))
         return
     spent = sum(now.local_time - at < settings.budget_window for at in now.spent)
     if spent >= settings.budget:
@@ -201,21 +201,21 @@ def _is_within_budget(plan: Plan, now: Circumstances, settings: PolicySettings) 
             spent=spent,
             window=settings.budget_window,
         )
-        yield _leave("policy.budget", words)
+        yield leave("policy.budget", words)
 
 
 def _is_in_hours(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
     if settings.hours is not None and not timetable.is_within(settings.hours, now.local_time):
-        yield _leave("policy.hours", text("Outside the allowed hours {hours}", hours=settings.hours))
+        yield leave("policy.hours", text("Outside the allowed hours {hours}", hours=settings.hours))
 
 
 def _is_switched_on(plan: Plan, now: Circumstances, settings: PolicySettings) -> Iterator[Decision]:
     if now.fixing:
         return
     if permission(now.row, plan.risk, settings, now.local_time)[0] == "act":
-        yield _leave("--fix", text("This was a dry run: with --fix it would act"))
+        yield leave("--fix", text("This was a dry run: with --fix it would act"))
     else:
-        yield _leave("--fix", text("This was a dry run: with --fix it would ask for approval"))
+        yield leave("--fix", text("This was a dry run: with --fix it would ask for approval"))
 
 
 GUARDS: tuple[Guard, ...] = (
@@ -236,7 +236,7 @@ GUARDS: tuple[Guard, ...] = (
 def _permitted(plan: Plan, now: Circumstances, settings: PolicySettings) -> Decision:
     allowed, rule = permission(now.row, plan.risk, settings, now.local_time)
     if allowed == "ask" and settings.approval.method is not None:
-        return _leave(SIGNATURE, text("Needs a signed approval: check --plan FILE, then approve FILE"))
+        return leave(SIGNATURE, text("Needs a signed approval: check --plan FILE, then approve FILE"))
     reason = (
         text("The policy lets a remedy of {risk} risk act here", risk=plan.risk.value)
         if allowed == "act"
@@ -245,5 +245,6 @@ def _permitted(plan: Plan, now: Circumstances, settings: PolicySettings) -> Deci
     return Decision(choice=_CHOICE[allowed], reason=reason, rule=rule)
 
 
-def _leave(rule: str, reason: Text) -> Decision:
+def leave(rule: str, reason: Text) -> Decision:
+    """The decision that nothing is done, and the guard or setting that says so."""
     return Decision(choice=Choice.LEAVE, reason=reason, rule=rule)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from lab.cli import told_plainly
 
 if TYPE_CHECKING:
     from lab.drill.drawing import Series
@@ -59,7 +59,7 @@ def drill(
     from lab.drill.drawing import Series
 
     series = Series(random.randrange(1_000_000) if seed is None else seed, pairs, only)  # noqa: S311
-    with _errors():
+    with told_plainly():
         series.choices()
         if by_hand:
             return _by_hand(series, home)
@@ -119,13 +119,3 @@ def _write(file: Path, found: tuple[Result, ...]) -> None:
 
 def _say(what: str, seconds: float) -> None:
     click.echo(f"  {what}  {seconds:.1f} s", err=True)
-
-
-@contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    from lab.errors import LabError
-
-    try:
-        yield
-    except LabError as error:
-        raise click.ClickException(str(error)) from error

@@ -12,6 +12,7 @@ from procedures.backup import journalled, looking
 from procedures.backup.facts import Attempt, Backups, Bucket, Guarded, HostTimers, Operating, Published, Wanted
 from procedures.backup.retention import Circumstances, Retention, decide
 from procedures.backup.rights import reads_all, reads_large_objects
+from runbook.copies import journal_file
 from runbook.errors import ActionError, NotConfigured, ProbeError
 from runbook.model import Effect, Step
 from runbook.probes import probe
@@ -126,7 +127,7 @@ class Backup(Target):
     @probe(channel="journal")
     def attempts(self) -> tuple[Attempt, ...]:
         """The newest backups that this machine began, newest first. Raises JournalError. Reads only."""
-        return journalled.attempts(self._site.state_folder / "journal.jsonl")
+        return journalled.attempts(journal_file(self._site.state_folder))
 
     def retention(self) -> Retention:
         """What retention would keep and remove, of the backups that were read. Raises ProbeError, NotConfigured."""

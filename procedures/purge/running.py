@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,6 +22,7 @@ from procedures.purge.surveying import Survey, TableSurvey
 from procedures.purge.tables import Table, children_first
 from procedures.purge.watching import Unwatched, Watch
 from runbook.errors import ActionError
+from runbook.run_id import new_run_id
 from runbook.site import Site
 from runbook.targets.postgres.working import Busy, Lost, as_action_errors, working
 from runbook.text import Text, text
@@ -282,11 +281,6 @@ class _Purge:
     def _note(self, what: Text) -> None:
         self._notes.append(what)
         self._watch.noticed(what)
-
-
-def new_run_id() -> str:
-    """An id that sorts by time."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
 def _ranges(table: Table, survey: TableSurvey, place: Place) -> Iterator[tuple[int, int]]:

@@ -17,6 +17,7 @@ from runbook.settings import DatabaseSettings
 from runbook.site import Site
 from runbook.targets.base import Target, operation
 from runbook.targets.postgres.access import Access, quoted
+from runbook.targets.postgres.asking import LONG, LONG_SECONDS, TABLES
 from runbook.targets.postgres.connection import ANSWER_SECONDS, Readers
 from runbook.targets.postgres.database import Database
 from runbook.targets.rights import Right
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from procedures.purge.surveying import Survey
     from runbook.targets.postgres.connection import Line
 
-_TABLES = "PostgreSQL SELECT on the tables of the schema"
 _LEDGER = "PostgreSQL SELECT on the ledger of the purge"
 _PURGE = (
     "PostgreSQL role of the tables' owner, role pg_monitor, CREATE on the database; "
@@ -36,8 +36,6 @@ _PURGE = (
     "s3:GetEncryptionConfiguration, s3:GetBucketPolicyStatus, s3:GetBucketPublicAccessBlock, s3:GetBucketAcl, "
     "s3:GetObject, s3:GetObjectVersion, s3:PutObject, s3:AbortMultipartUpload on the archive bucket"
 )
-#: For what scans whole tables, as for the database's own.
-_LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
 #: A purge that was neglected for months takes hours, in which it makes way for everybody. Stopped at any moment it
 #: goes on where it was when it is started again.
 LONGEST = timedelta(hours=6)
@@ -69,16 +67,16 @@ class Purge(Target):
         days = self._site.settings.purge.retention_days.get(table, self._settings.retention_days)
         return timedelta(days=days)
 
-    @probe(needs=_TABLES)
+    @probe(needs=TABLES)
     def staged(self) -> Staged:
         """The exchange tables with their sizes, and why one of them would not be purged. Scans none. Reads only."""
         with self._reader() as line:
             return looking.staged(line, self._settings, self._site.settings.purge)
 
-    @probe(needs=_TABLES, deadline=_LONG)
+    @probe(needs=TABLES, deadline=LONG)
     def due(self) -> tuple[TableDue, ...]:
         """What of each table of records is past its retention, by one scan of each. Raises ProbeError(SLOW)."""
-        with self._reader(_LONG_SECONDS) as line:
+        with self._reader(LONG_SECONDS) as line:
             zone = self._site.environment.timezone
             return looking.due(line, self._settings, self._site.settings.purge, zone)
 
@@ -101,7 +99,7 @@ class Purge(Target):
         """How far this machine's clock is off the database's. Reads only."""
         return self._database.clock_skew()
 
-    @probe(deadline=_LONG)
+    @probe(deadline=LONG)
     def rights(self) -> tuple[Right, ...]:
         """Whether the reader reads the ledger and the operator can keep one. Changes nothing."""
         ledger, settings = self._site.settings.purge.state_schema, self._settings

@@ -78,8 +78,7 @@ def explain(
 def _answer(row: Row, site: Site, at: datetime, plan: Plan) -> dict[str, Any]:
     """What the policy itself decides on the supposed plan."""
     if row.treatment is None:
-        decision = Decision(choice=Choice.LEAVE, reason=text("The row has no remedy: a person decides"), rule="remedy")
-        return _said(row, decision)
+        return _said(row, rules.leave("remedy", text("The row has no remedy: a person decides")))
     return _said(row, rules.decide(plan, _circumstances(row, site, at, plan)))
 
 

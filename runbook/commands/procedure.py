@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +20,7 @@ from runbook.copies import open_journal
 from runbook.errors import HistoryError, LockError, ReportError, RunbookError
 from runbook.locks import acting_alone
 from runbook.model import Run, worst_of
+from runbook.run_id import new_run_id
 from runbook.site import Site, open_site
 from runbook.tongue import _, told
 
@@ -72,11 +71,6 @@ def carry_out(asked: Asked, make_course: Callable[[Site, str], Any]) -> int:
         else:
             board.finished(run, files)
     return _exit_code(course, run)
-
-
-def new_run_id() -> str:
-    """An id that sorts by time and is unique among runs of the same second."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
 def _interrupted(course: Any, board: Any, *, execute: bool) -> bool:

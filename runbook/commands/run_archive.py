@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
-import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from runbook.commands.options import as_json, of_language, of_site
 from runbook.copies import open_journal
 from runbook.errors import NotConfigured, RunbookError
 from runbook.locks import acting_alone, acting_on
+from runbook.run_id import new_run_id
 from runbook.site import Site, open_site
 from runbook.targets.postgres.access import Access
 from runbook.tongue import _, told
@@ -191,7 +191,7 @@ def _plain(**asked: Any) -> dict[str, Any]:
 @contextmanager
 def _journalled(site: Site, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Intent before, result after, and nobody else acting meanwhile; what is put into the dict is the result."""
-    run, outcome = _run_id(), dict[str, Any]()
+    run, outcome = new_run_id(), dict[str, Any]()
     name = site.environment.name
     with acting_alone(site.settings, name, site.state_folder, run):
         journal = open_journal(site.settings, name, site.state_folder)
@@ -213,8 +213,4 @@ def _tell_who(site: Site, asked: dict[str, Any]) -> None:
     with acting_on(name, site.state_folder):
         body = {"asked": asked, "who": pages.who()}
         journal = open_journal(site.settings, name, site.state_folder)
-        journal.write("reveal", run=_run_id(), row="search-archive", body=body)
-
-
-def _run_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        journal.write("reveal", run=new_run_id(), row="search-archive", body=body)

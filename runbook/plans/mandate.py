@@ -18,12 +18,13 @@ from typing import Any
 import msgspec
 
 from runbook import journal
+from runbook.copies import journal_file
 from runbook.errors import PlanError
 from runbook.job import Job
 from runbook.model import Choice, Decision, Plan, State, Step
 from runbook.plans.approving import Standing
 from runbook.plans.plan_file import PlanFile, PlannedRow, plain
-from runbook.policy import SIGNATURE, too_large
+from runbook.policy import SIGNATURE, leave, too_large
 from runbook.settings import PolicySettings
 from runbook.targets.base import Target
 from runbook.text import Text, text
@@ -57,7 +58,7 @@ class Mandate:
     def _word(self, refused: list[str]) -> Decision:
         if refused and self._settings.approval.changed == "nothing":
             words = text("Nothing of the plan runs, because not all of it may: {rows}", rows=", ".join(refused))
-            return Decision(choice=Choice.LEAVE, reason=words, rule="policy.approval.changed")
+            return leave("policy.approval.changed", words)
         claims = [approval.claim for approval in self._standing.counting]
         reasons = "; ".join(f"{claim.name}: {claim.reason}" for claim in claims)
         words = text("The plan {hash} is approved: {reasons}", hash=self._plan.hash[:12], reasons=reasons)
@@ -85,7 +86,7 @@ def applied_once(plan: PlanFile, state_folder: Path) -> Iterator[None]:
         raise PlanError(text("{folder} cannot be written: {error}", folder=folder, error=error.strerror)) from error
     try:
         _take(handle)
-        for entry in journal.verify(state_folder / "journal.jsonl"):
+        for entry in journal.verify(journal_file(state_folder)):
             if entry.kind == "intent" and entry.body.get("plan") == plan.hash:
                 raise PlanError(text("The plan was applied in run {run} already: make a new one", run=entry.run))
         yield
@@ -103,16 +104,16 @@ def _take(handle: int) -> None:
 def _refusal(planned: PlannedRow | None, job: Job, settings: PolicySettings) -> Decision | None:
     """Why the row may not run now; None when it may."""
     if planned is None:
-        return _refused(RULE, text("The approved plan says nothing of this row"))
+        return leave(RULE, text("The approved plan says nothing of this row"))
     if not job.breached:
-        return _refused(CHANGED, _unbreached(job))
+        return leave(CHANGED, _unbreached(job))
     if job.plan is None or not job.plan.steps:
-        return _refused(CHANGED, text("The remedy would do nothing now"))
+        return leave(CHANGED, text("The remedy would do nothing now"))
     changed = differences(planned.plan, job.plan, job.targets)
     if changed:
-        return _refused(CHANGED, text("Changed since the plan was made: {changes}", changes="; ".join(changed)))
+        return leave(CHANGED, text("Changed since the plan was made: {changes}", changes="; ".join(changed)))
     if job.decision is None or (job.decision.choice is Choice.LEAVE and job.decision.rule != SIGNATURE):
-        return job.decision or _refused("policy", text("The policy cannot be read: nothing acts"))
+        return job.decision or leave("policy", text("The policy cannot be read: nothing acts"))
     # What was approved may be larger than what would be planned now.
     return next(too_large(planned.plan, settings), None)
 
@@ -121,10 +122,6 @@ def _unbreached(job: Job) -> Text:
     if job.verdict is not None and job.verdict.state is State.OK:
         return text("The row is in order again: there is nothing to do")
     return text("The row cannot be seen now: what cannot be compared does not run")
-
-
-def _refused(rule: str, reason: Text) -> Decision:
-    return Decision(choice=Choice.LEAVE, reason=reason, rule=rule)
 
 
 def _differences(then: Step | None, now: Step | None, targets: Mapping[str, Any]) -> Iterator[str]:

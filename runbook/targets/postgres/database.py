@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from runbook.errors import ActionError, NotConfigured
 from runbook.model import Effect, Step
 from runbook.probes import probe
-from runbook.settings import DatabaseSettings
 from runbook.targets.base import operation
 from runbook.targets.postgres import (
     activity,
@@ -24,7 +23,7 @@ from runbook.targets.postgres import (
     workload,
 )
 from runbook.targets.postgres.access import Access
-from runbook.targets.postgres.connection import Readers
+from runbook.targets.postgres.asking import LONG, LONG_SECONDS, MONITOR, TABLES
 from runbook.targets.postgres.guarding import GuardReadings
 from runbook.targets.postgres.load import LoadReadings
 from runbook.targets.postgres.records import RecordReadings
@@ -41,12 +40,8 @@ from runbook.targets.postgres.structs import (
 from runbook.targets.rights import Right
 from runbook.traces import Trace
 
-_MONITOR = "PostgreSQL role pg_monitor"
-_TABLES = "PostgreSQL SELECT on the tables of the schema"
 _OWNER = "PostgreSQL role of the tables' owner"
 _COUNTED = "PostgreSQL role pg_monitor, extension pg_stat_statements"
-#: For what scans whole tables or asks the planner many times; a silent server ends it as soon as any other.
-_LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
 
 
 class Database(GuardReadings, RecordReadings, LoadReadings):
@@ -59,21 +54,10 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
 
     kind: ClassVar[str] = "database"
 
-    def __init__(self, name: str, settings: DatabaseSettings | None, *, environment: str, timezone: str) -> None:
-        super().__init__(name)
-        self._setting, self._zone = f"environments.{environment}.database", timezone
-        self._given = None if settings is None else Access(name, self._setting, settings)
-        self._readers = None if self._given is None else Readers(self._given)
-
     @property
     def retention(self) -> timedelta:
         """How long records stay in the exchange tables."""
         return timedelta(days=self._access.settings.retention_days)
-
-    def close(self) -> None:
-        """Close the reader's connections."""
-        if self._readers is not None:
-            self._readers.close()
 
     @probe()
     def sight(self) -> Sight:
@@ -85,7 +69,7 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
         """How far this machine's clock is off the server's, by what :meth:`sight` read in this run. Reads only."""
         return datetime.now(UTC) - self.sight().now
 
-    @probe(needs=_TABLES)
+    @probe(needs=TABLES)
     def etl_latency(self, window: timedelta) -> tuple[ExchangeLatency, ...]:
         """How long records took from each exchange table to the core, and how long the unfinished ones have waited.
 
@@ -95,22 +79,22 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
         with self._connections.reader() as reader:
             return exchange.latencies(reader, self._zone, window)
 
-    @probe(needs=_TABLES)
+    @probe(needs=TABLES)
     def batches(self) -> tuple[Batch, ...]:
         """The unfinished records by exchange table and subsystem, the largest first; empty when nothing waits."""
         with self._connections.reader() as reader:
             return exchange.batches(reader, self._zone)
 
-    @probe(needs=_TABLES)
+    @probe(needs=TABLES)
     def consolidation_rate(self, window: timedelta) -> float:
         """Records finished a second over the window, all exchange tables together; 0.0 when nothing was."""
         with self._connections.reader() as reader:
             return exchange.consolidation_rate(reader, self._zone, window)
 
-    @probe(needs=_TABLES, deadline=_LONG)
+    @probe(needs=TABLES, deadline=LONG)
     def staging(self) -> tuple[StagingTable, ...]:
         """What has outlived the retention in each exchange table, by one scan of each. Raises ProbeError(SLOW)."""
-        with self._connections.reader(_LONG_SECONDS) as reader:
+        with self._connections.reader(LONG_SECONDS) as reader:
             return exchange.staging(reader, self._zone)
 
     @probe()
@@ -128,7 +112,7 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
         with self._connections.reader() as reader:
             return workload.statements(reader)
 
-    @probe(needs=_COUNTED, deadline=_LONG)
+    @probe(needs=_COUNTED, deadline=LONG)
     def statements_between(self, pause: timedelta) -> tuple[Statement, ...]:
         """What the statements did in the next ``pause``, most time first; one still running is not counted."""
         with self._connections.reader() as reader:
@@ -137,13 +121,13 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
         with self._connections.reader() as reader:
             return workload.grown(reader, before)
 
-    @probe(needs=_TABLES)
+    @probe(needs=TABLES)
     def tables(self) -> tuple[TableStats, ...]:
         """The server's statistics of every table of the schema, those read most by scans first."""
         with self._connections.reader() as reader:
             return workload.tables(reader)
 
-    @probe(needs=f"{_COUNTED}; {_TABLES}; HypoPG or TEMPORARY on the database", deadline=_LONG)
+    @probe(needs=f"{_COUNTED}; {TABLES}; HypoPG or TEMPORARY on the database", deadline=LONG)
     def index_proposals(self, statements: tuple[str, ...]) -> tuple[IndexProposal, ...]:
         """The best index for each of these statements that the planner uses when it is offered, most saving first.
 
@@ -151,7 +135,7 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
         Several statements may want the same index. Empty when none helps or there is one already.
         Raises ProbeError(BLIND) where there is no way to prove one.
         """
-        with self._connections.reader(_LONG_SECONDS) as reader:
+        with self._connections.reader(LONG_SECONDS) as reader:
             return indexes.proposals(reader, statements)
 
     @probe()
@@ -160,22 +144,22 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
         with self._connections.reader() as reader:
             return stored.foreign_keys(reader)
 
-    @probe(needs=_MONITOR)
+    @probe(needs=MONITOR)
     def stored_indexes(self) -> tuple[StoredIndex, ...]:
         """Every index of the schema, with what it is for, how large it is and how far its build is. Reads only."""
         with self._connections.reader() as reader:
             return stored.indexes(reader)
 
-    @probe(needs=_MONITOR, deadline=_LONG)
+    @probe(needs=MONITOR, deadline=LONG)
     def index_uses(self) -> IndexUses:
         """How often each index was used on the primary and on the standbys, and since when that is counted.
 
         Raises ProbeError(BLIND) where a standby follows that ``standbys`` does not name.
         """
-        with self._connections.reader(_LONG_SECONDS) as reader:
+        with self._connections.reader(LONG_SECONDS) as reader:
             return stored.uses(reader)
 
-    @probe(deadline=_LONG)
+    @probe(deadline=LONG)
     def rights(self) -> tuple[Right, ...]:
         """What the reader and the operator may do, with the SQL that mends what they may not. Changes nothing."""
         return rights.rights(self._access)
@@ -217,18 +201,6 @@ class Database(GuardReadings, RecordReadings, LoadReadings):
     def analyze(self, *, fingerprint: Mapping[str, Any], table: str) -> dict[str, Any]:
         """Renew the planner's statistics of a table."""
         return operations.analyze(self._acting("analyze"), fingerprint, table)
-
-    @property
-    def _access(self) -> Access:
-        if self._given is None:
-            raise NotConfigured(self.name, self._setting)
-        return self._given
-
-    @property
-    def _connections(self) -> Readers:
-        if self._readers is None:
-            raise NotConfigured(self.name, self._setting)
-        return self._readers
 
     def _acting(self, operation: str) -> Access:
         try:

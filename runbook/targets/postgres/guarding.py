@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-
 from runbook.probes import probe
-from runbook.targets.base import Target
 from runbook.targets.postgres.access import quoted, statement
 from runbook.targets.postgres.activity import seeing
-from runbook.targets.postgres.connection import Line, Readers
+from runbook.targets.postgres.asking import MONITOR, Asking
+from runbook.targets.postgres.connection import Line
 from runbook.targets.postgres.failures import blind
 from runbook.targets.postgres.guard_structs import AccessRule, Guard, LoginRole, PlainSessions, PublicRight
 from runbook.text import text
@@ -17,13 +15,8 @@ from runbook.text import text
 RULES = "SELECT on pg_hba_file_rules and EXECUTE on pg_hba_file_rules()"
 
 
-class GuardReadings(Target):
-    """What is read of the database's guard; the connections are those of the whole target."""
-
-    @property
-    @abstractmethod
-    def _connections(self) -> Readers:
-        """The reader's connections. Raises NotConfigured."""
+class GuardReadings(Asking):
+    """What is read of the database's guard."""
 
     @probe()
     def guard(self) -> Guard:
@@ -31,7 +24,7 @@ class GuardReadings(Target):
         with self._connections.reader() as reader:
             return guard(reader)
 
-    @probe(needs="PostgreSQL role pg_monitor")
+    @probe(needs=MONITOR)
     def plain_sessions(self) -> tuple[PlainSessions, ...]:
         """Who came over a network without TLS, most sessions first; ours too. Raises ProbeError(BLIND)."""
         with self._connections.reader() as reader:

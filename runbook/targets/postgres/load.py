@@ -5,15 +5,12 @@ Each is a reading of its own, cheap, in a few round trips over one of the reader
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import timedelta
 
 from runbook.probes import probe
-from runbook.targets.base import Target
 from runbook.targets.postgres import activity, health, locking, pace, upkeep, waiting
-from runbook.targets.postgres.access import Access
-from runbook.targets.postgres.connection import Readers
+from runbook.targets.postgres.asking import LONG, LONG_SECONDS, MONITOR, TABLES, Asking
 from runbook.targets.postgres.health_structs import Bloat, Sequences, Server
 from runbook.targets.postgres.load_structs import (
     FrozenAge,
@@ -26,33 +23,17 @@ from runbook.targets.postgres.load_structs import (
 )
 from runbook.targets.postgres.structs import Blocker, Connections, Session
 
-_MONITOR = "PostgreSQL role pg_monitor"
-_TABLES = "PostgreSQL SELECT on the tables of the schema"
 _SEQUENCES = "PostgreSQL SELECT on the sequences of the schema"
-#: For what reads whole tables: the answers of weeks, the records that wait.
-_LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
 #: For an estimate that nobody would wait for.
 _BRIEF_SECONDS = 2.0
 #: What a pace is told in: short enough to see a lot that began a minute ago.
 EVERY = timedelta(seconds=10)
 
 
-class LoadReadings(Target):
-    """What is read of the database's load; the connections are those of the whole target."""
+class LoadReadings(Asking):
+    """What is read of the database's load."""
 
-    _zone: str
-
-    @property
-    @abstractmethod
-    def _access(self) -> Access:
-        """How the runbook gets in. Raises NotConfigured."""
-
-    @property
-    @abstractmethod
-    def _connections(self) -> Readers:
-        """The reader's connections. Raises NotConfigured."""
-
-    @probe(needs=_MONITOR)
+    @probe(needs=MONITOR)
     def server(self) -> Server:
         """The server's counters, archive, replication, ages and settings. Raises ProbeError(BLIND) without sight."""
         with self._connections.reader() as reader:
@@ -64,7 +45,7 @@ class LoadReadings(Target):
         with self._connections.reader() as reader:
             return health.sequences(reader)
 
-    @probe(needs=_TABLES)
+    @probe(needs=TABLES)
     def bloat(self, least_bytes: int) -> tuple[Bloat, ...]:
         """The room that the rows of the large tables do not need, by the planner's statistics; most first.
 
@@ -83,7 +64,7 @@ class LoadReadings(Target):
         """The settings of the server as the site declares them. Raises NotConfigured without a database."""
         return self._access.settings.baseline
 
-    @probe(needs=_MONITOR)
+    @probe(needs=MONITOR)
     def connections(self) -> Connections:
         """How many connections there are and may be: of the server, the database and each role, most used first.
 
@@ -92,14 +73,14 @@ class LoadReadings(Target):
         with self._connections.reader() as reader:
             return activity.connections(reader)
 
-    @probe(needs=_MONITOR)
+    @probe(needs=MONITOR)
     def sessions(self) -> tuple[Session, ...]:
         """Client backends of the whole server but this one, longest transaction first. Raises ProbeError(BLIND)."""
         with self._connections.reader() as reader:
             found = activity.sessions(reader)
         return tuple(session for session in found if session.backend_type == "client backend")
 
-    @probe(needs=_MONITOR)
+    @probe(needs=MONITOR)
     def blockers(self) -> tuple[Blocker, ...]:
         """Sessions that others wait for and that wait for nobody, most waiters first, each with the tree behind it.
 
@@ -109,7 +90,7 @@ class LoadReadings(Target):
         with self._connections.reader() as reader:
             return locking.blockers(reader)
 
-    @probe(needs=_MONITOR)
+    @probe(needs=MONITOR)
     def load(self, span: timedelta) -> Load:
         """What the sessions wait for, at ten looks during ``span`` (a second or so), and what was done meanwhile.
 
@@ -118,7 +99,7 @@ class LoadReadings(Target):
         with self._connections.reader() as reader:
             return waiting.load(reader, span)
 
-    @probe(needs=_MONITOR)
+    @probe(needs=MONITOR)
     def vacuuming(self) -> Vacuuming:
         """Whether autovacuum keeps up with the dead rows of this database, and what its workers do.
 
@@ -133,33 +114,33 @@ class LoadReadings(Target):
         with self._connections.reader() as reader:
             return upkeep.frozen_ages(reader)
 
-    @probe(needs=_MONITOR)
+    @probe(needs=MONITOR)
     def horizon(self) -> tuple[HorizonHolder, ...]:
         """Who keeps dead rows from being removed, the oldest 20 first; ours are left out. Raises ProbeError(BLIND)."""
         with self._connections.reader() as reader:
             return upkeep.horizon(reader)
 
-    @probe(needs=_MONITOR)
+    @probe(needs=MONITOR)
     def replication(self) -> Replication:
         """Replication slots and standbys, those that lag most first. Raises ProbeError(BLIND)."""
         with self._connections.reader() as reader:
             return upkeep.replication(reader)
 
-    @probe(needs=_TABLES, deadline=_LONG)
+    @probe(needs=TABLES, deadline=LONG)
     def pace(self, window: timedelta) -> tuple[Pace, ...]:
         """How many records were finished in every ten seconds of the window, and how many stood ready, by table.
 
         In the order of the settings. Reads the exchange tables whole where their status has no index; raises
         ProbeError(SLOW) when they have outgrown that.
         """
-        with self._connections.reader(_LONG_SECONDS) as reader:
+        with self._connections.reader(LONG_SECONDS) as reader:
             return pace.pace(reader, self._zone, window, EVERY)
 
-    @probe(needs=_TABLES, deadline=_LONG)
+    @probe(needs=TABLES, deadline=LONG)
     def lots(self, days: int) -> tuple[Lot, ...]:
         """The lots that were answered in the last ``days`` and today: records by table, subsystem and day.
 
         Reads the answers and the exchange tables whole. Raises ProbeError(SLOW) where that takes too long.
         """
-        with self._connections.reader(_LONG_SECONDS) as reader:
+        with self._connections.reader(LONG_SECONDS) as reader:
             return pace.lots(reader, self._zone, days)

@@ -6,13 +6,11 @@ told as too slow, and only the rows that asked it are blind.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from datetime import timedelta
 
 from runbook.probes import probe
-from runbook.targets.base import Target
 from runbook.targets.postgres import standing
-from runbook.targets.postgres.connection import Readers
+from runbook.targets.postgres.asking import LONG, LONG_SECONDS, TABLES, Asking
 from runbook.targets.postgres.record_structs import (
     Absent,
     Answers,
@@ -23,64 +21,54 @@ from runbook.targets.postgres.record_structs import (
     Standing,
 )
 
-_TABLES = "PostgreSQL SELECT on the tables of the schema"
-_LONG, _LONG_SECONDS = timedelta(seconds=10), 9.5
 
+class RecordReadings(Asking):
+    """What is read of the records."""
 
-class RecordReadings(Target):
-    """What is read of the records; the connections are those of the whole target."""
-
-    _zone: str
-
-    @property
-    @abstractmethod
-    def _connections(self) -> Readers:
-        """The reader's connections. Raises NotConfigured."""
-
-    @probe(needs=_TABLES, deadline=_LONG)
+    @probe(needs=TABLES, deadline=LONG)
     def standing(self) -> tuple[Standing, ...]:
         """What stands in the exchange tables by status and subsystem, by one scan of each. Raises ProbeError(SLOW)."""
-        with self._connections.reader(_LONG_SECONDS) as reader:
+        with self._connections.reader(LONG_SECONDS) as reader:
             return standing.standing(reader, self._zone)
 
-    @probe(needs=_TABLES)
+    @probe(needs=TABLES)
     def catalogue_values(self) -> tuple[CatalogueValue, ...]:
         """The values of the catalogues that records refer to."""
         with self._connections.reader() as reader:
             return standing.catalogue_values(reader)
 
-    @probe(needs=_TABLES)
+    @probe(needs=TABLES)
     def motive_uses(self) -> tuple[MotiveUse, ...]:
         """How often each motive of error was given."""
         with self._connections.reader() as reader:
             return standing.motive_uses(reader)
 
-    @probe(needs=_TABLES, deadline=_LONG)
+    @probe(needs=TABLES, deadline=LONG)
     def duplicates(self, since: timedelta) -> tuple[Duplicates, ...]:
         """What of the records that came in that time came twice, per exchange table. Raises ProbeError(SLOW)."""
-        with self._connections.reader(_LONG_SECONDS) as reader:
+        with self._connections.reader(LONG_SECONDS) as reader:
             return standing.duplicates(reader, self._zone, since)
 
-    @probe(needs=_TABLES, deadline=_LONG)
+    @probe(needs=TABLES, deadline=LONG)
     def answers(self, window: timedelta) -> tuple[Answers, ...]:
         """The records answered in the window by table, subsystem and motive of error; warnings are no error.
 
         Raises ProbeError(ABSENT) for a status that is not there, ``SLOW``.
         """
-        with self._connections.reader(_LONG_SECONDS) as reader:
+        with self._connections.reader(LONG_SECONDS) as reader:
             return standing.answers(reader, self._zone, window)
 
-    @probe(needs=_TABLES, deadline=_LONG)
+    @probe(needs=TABLES, deadline=LONG)
     def absent_from_core(self, window: timedelta, settle: timedelta) -> tuple[Absent, ...]:
         """What the core lacks of what was answered as consolidated in the window, but for the last ``settle``.
 
         Raises ProbeError(ABSENT) for a status that is not there, ``SLOW``.
         """
-        with self._connections.reader(_LONG_SECONDS) as reader:
+        with self._connections.reader(LONG_SECONDS) as reader:
             return standing.absent(reader, self._zone, window, settle)
 
-    @probe(needs=_TABLES, deadline=_LONG)
+    @probe(needs=TABLES, deadline=LONG)
     def enrolments(self) -> tuple[Enrolments, ...]:
         """The enrolments of the core by status and subsystem, and what SIGED has not been told. Raises SLOW."""
-        with self._connections.reader(_LONG_SECONDS) as reader:
+        with self._connections.reader(LONG_SECONDS) as reader:
             return standing.enrolments(reader, self._zone)

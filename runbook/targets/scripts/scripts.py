@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar
 
-from runbook.errors import NotConfigured, ProbeError, ProbeFailure
+from runbook.errors import ProbeError, ProbeFailure
 from runbook.probes import probe
 from runbook.settings import DatabaseSettings, SqlRowsSettings
-from runbook.targets.base import Target
 from runbook.targets.postgres import indexes
-from runbook.targets.postgres.access import Access, quoted
-from runbook.targets.postgres.connection import Line, Readers
+from runbook.targets.postgres.access import quoted
+from runbook.targets.postgres.asking import LONG_SECONDS, TABLES, Asking
+from runbook.targets.postgres.connection import Line
 from runbook.targets.postgres.planner import askable
 from runbook.targets.scripts.reading import Statement
 from runbook.targets.scripts.running import Run
@@ -23,20 +23,18 @@ from runbook.targets.scripts.structs import Result, SlowStatement
 from runbook.targets.sql_text import masked_literals
 from runbook.text import text
 
-_TABLES = "PostgreSQL SELECT on the tables of the schema"
 _COUNTED = "PostgreSQL role pg_monitor, extension pg_stat_statements; HypoPG or TEMPORARY on the database"
 #: Scripts run one or two at a time, beside the connections of the other rows.
 _MOST = 2
 #: What ends a script is its own time limit and the run's: this only has to be longer.
 _LONGEST = timedelta(hours=12)
-_PLAN_SECONDS = 9.5
 #: Seconds for logging in, beside the script's own.
 _TO_GET_IN = 4.0
 #: What is too slow for a script is not too slow for everybody: its silence is its own.
 _CHANNEL = "scripts"
 
 
-class Scripts(Target):
+class Scripts(Asking):
     """Runs scripts as the reader, in a transaction that is rolled back; a connection is never used for a second one.
 
     Times of the tables are read in the site's zone, and names without a schema are looked for in the site's.
@@ -53,17 +51,9 @@ class Scripts(Target):
         environment: str,
         timezone: str,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, settings, environment=environment, timezone=timezone, most=_MOST)
         self.rules = rules
-        self._setting, self._zone = f"environments.{environment}.database", timezone
-        self._given = None if settings is None else Access(name, self._setting, settings)
-        self._readers = None if self._given is None else Readers(self._given, most=_MOST)
         self._places = threading.BoundedSemaphore(_MOST)
-
-    def close(self) -> None:
-        """Close what is left open."""
-        if self._readers is not None:
-            self._readers.close()
 
     def asked(self, script: Script, column: str | None = None, *, largest: bool = True) -> Asked:
         """The script with the values that this site gives it; its own defaults count last."""
@@ -73,7 +63,7 @@ class Scripts(Target):
         values = {name: value for name, value in given.items() if name in script.variables()}
         return Asked(script, values, column, largest)
 
-    @probe(needs=_TABLES, deadline=_LONGEST, channel=_CHANNEL)
+    @probe(needs=TABLES, deadline=_LONGEST, channel=_CHANNEL)
     def result(self, asked: Asked) -> Result:
         """What the script gave, within its own time limit. Reads only.
 
@@ -94,7 +84,7 @@ class Scripts(Target):
     def slow(self, asked: Asked, line: int) -> SlowStatement:
         """How the planner goes about the statement at that line, and the indexes that would help. Reads only."""
         words = self._words(asked, line)
-        with self._places, self._connections.reader(_PLAN_SECONDS) as reader:
+        with self._places, self._connections.reader(LONG_SECONDS) as reader:
             plan = _explained(reader, words, self._session())
             try:
                 found = indexes.proposals(reader, (words,))
@@ -124,18 +114,6 @@ class Scripts(Target):
         parts = (step.part for step in asked.script.steps)
         found = next(part for part in parts if isinstance(part, Statement) and part.line == line)
         return Variables(asked.values).into(found.words)
-
-    @property
-    def _access(self) -> Access:
-        if self._given is None:
-            raise NotConfigured(self.name, self._setting)
-        return self._given
-
-    @property
-    def _connections(self) -> Readers:
-        if self._readers is None:
-            raise NotConfigured(self.name, self._setting)
-        return self._readers
 
 
 def _explained(reader: Line, words: str, settings: Mapping[str, str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -240,9 +240,3 @@ def test_a_survey_counts_only_what_may_go() -> None:
     stays = TableSurvey(**plain, qualifying=5, refused=(text("no"),))
     survey = Survey(tables=(going, stays), rules=Rules(schema="s", cutoffs={}, statuses=()))
     assert survey.qualifying == 3
-
-
-def test_run_ids_sort_by_time() -> None:
-    first = running.new_run_id()
-    assert first < f"{datetime.now(UTC) + timedelta(days=1):%Y%m%dT%H%M%SZ}"
-    assert len({running.new_run_id() for _ in range(50)}) == 50
