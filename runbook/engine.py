@@ -18,7 +18,8 @@ from runbook import judging, treating, waivers
 from runbook.errors import HistoryError
 from runbook.history import Samples
 from runbook.job import BREACHED, Job, Listener
-from runbook.model import Choice, Decision, Record, Risk, Run, State, Verdict, Waived
+from runbook.model import Decision, Record, Risk, Run, State, Verdict, Waived
+from runbook.policy import leave
 from runbook.probes import Readings, reading_through
 from runbook.redact import masked
 from runbook.rows import Row
@@ -83,8 +84,7 @@ class Engine:
             self._jobs = {id: copy.copy(job) for id, job in self._jobs.items()}
             self.site.mandate.rule(self._jobs.values())
             explain = _as_approved
-        breached = {job: job.plan for job in self._jobs.values() if job.breached and job.plan}
-        in_turn = sorted(breached, key=lambda job: (list(Risk).index(breached[job].risk), breached[job].settles))
+        in_turn = sorted((job for job in self._jobs.values() if job.breached), key=_turn)
         anew = Treating(self.site, self.listener, run=self.run, judge=self._judge_anew, explain=explain)
         anew.treat(in_turn)
 
@@ -162,7 +162,7 @@ class Engine:
         words = text(
             "Waived until {day}: {owner} answers for it", day=holding[0].expires.isoformat(), owner=holding[0].owner
         )
-        return Decision(choice=Choice.LEAVE, reason=words, rule="waivers")
+        return leave("waivers", words)
 
     def _judge_anew(self, job: Job) -> Verdict:
         return self._judge(job, Readings(ends_at=self._deadline()))
@@ -193,6 +193,11 @@ class Engine:
         except HistoryError:
             earlier = ()
         return (*earlier[-MOST_SAMPLES:], now), worst_of_all.value.unit
+
+
+def _turn(job: Job) -> tuple[int, timedelta]:
+    """What a row is treated by: its risk, then how soon it shows. Rows without a plan come last."""
+    return (len(Risk), timedelta.max) if job.plan is None else (list(Risk).index(job.plan.risk), job.plan.settles)
 
 
 def _as_approved(job: Job) -> None:

@@ -6,6 +6,7 @@ cannot be told lets nothing act on the row and the target that it concerns.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -26,6 +27,9 @@ from runbook.text import text
 #: Rules of policy that look back: they are asked again under the lock, with what other machines did.
 _OF_THE_PAST = frozenset({LIMIT, "policy.cooldown", "policy.budget", "history"})
 
+#: Long enough for a check to pass three times.
+_A_MOMENT = timedelta(seconds=2)
+
 Judge = Callable[[Job], Verdict]
 Explain = Callable[[Job], None]
 
@@ -42,12 +46,12 @@ class Treating:
         self._judge, self._explain = judge, explain
 
     def treat(self, jobs: list[Job]) -> None:
-        """Act where policy lets a plan act.
+        """Act where policy lets a plan act. ``jobs`` are all breached rows, in the order in which they are treated.
 
-        A row that had no plan is looked at once more when another row's remedy was applied: it may be cured by it,
-        or may now have a plan of its own.
+        A row that nothing was done for is looked at once more when another row's remedy was applied: it may be cured
+        by it, or may now have a plan of its own.
         """
-        if not jobs and not is_left_open(self._site):
+        if not any(job.plan for job in jobs) and not is_left_open(self._site):
             return
         try:
             with at_the_bench(self._site, self._run) as bench:
@@ -124,7 +128,7 @@ class Treating:
         try:
             tried = bench.attempts(job.row.id, _targets(plan), self._site.settings.policy.attempts_window)
         except HistoryError as error:
-            return Decision(choice=Choice.LEAVE, reason=masked_words(error.said), rule="history")
+            return policy.leave("history", masked_words(error.said))
         decision = decide(job, plan, self._site, tried)
         return decision if decision.rule in _OF_THE_PAST else None
 
@@ -146,9 +150,10 @@ class Treating:
                 return decision
 
     def _look_again(self, jobs: list[Job], bench: Bench, shows: timedelta) -> None:
-        """``shows``: by then what was done has shown; nothing was done for these rows themselves."""
+        """Nothing was done for these rows themselves: in ``shows`` from now what was done has shown in all of them."""
+        ends_at = time.monotonic() + shows.total_seconds()
         for job in jobs:
-            self._prove(job, min(shows, settling(job, self._site)))
+            self._prove(job, max(timedelta(seconds=ends_at - time.monotonic()), _A_MOMENT))
             if job.breached and not job.actions:
                 self._explain(job)
                 self._acts(job, bench)
@@ -215,6 +220,5 @@ def _largest_skew(plan: Plan, targets: Mapping[str, Any]) -> timedelta | None:
 
 def _leave(jobs: list[Job], error: RunbookError) -> None:
     for job in jobs:
-        if not job.actions:
-            reason = masked_words(error.said)
-            job.decision = Decision(choice=Choice.LEAVE, reason=reason, rule=type(error).__name__)
+        if job.plan is not None and not job.actions:
+            job.decision = policy.leave(type(error).__name__, masked_words(error.said))

@@ -1,4 +1,4 @@
-"""The ten breakages of the lab: right row, right severity, right cause, other causes ruled out; then the fix, proven.
+"""The breakages of the lab: right row, right severity, right cause, other causes ruled out; then the fix, proven.
 
 Order does not matter: each test breaks the session's lab, heals it and leaves it healthy.
 """
@@ -55,6 +55,7 @@ def test_check_names_the_cause_and_the_fix_is_proven(lab: Place, name: str) -> N
     assert all(truth.allows(step.operation, msgspec.json.encode(step).decode()) for step in steps), told(treated)
     assert after.verification is not None
     assert after.verification.proven is Proven.FIXED, told(treated)
+    assert not breached(treated), told(treated)
 
 
 def test_the_purge_archives_deletes_and_the_archive_can_be_read(lab: Place) -> None:

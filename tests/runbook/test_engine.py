@@ -258,6 +258,18 @@ def test_the_second_row_is_looked_at_again_when_the_first_was_treated(tmp_path: 
     assert verification.proven is Proven.FIXED
 
 
+def test_a_row_without_a_remedy_is_looked_at_again_too(tmp_path: Path) -> None:
+    watched = tank_row(id="TANK-01")
+    watched.treatment = None
+    run = run_of(tmp_path, Tank(25), watched, tank_row(id="TANK-02"))
+    by_row = {record.row: record for record in run.records}
+    assert by_row["TANK-01"].plan is None
+    assert by_row["TANK-01"].verdict.state is State.CRITICAL
+    verification = by_row["TANK-01"].verification
+    assert verification is not None
+    assert verification.proven is Proven.FIXED
+
+
 def test_what_shows_soonest_is_done_first(tmp_path: Path) -> None:
     slow = tank_row(id="TANK-01", settles=timedelta(seconds=4))
     run = run_of(tmp_path, Tank(25), slow, tank_row(id="TANK-02"))
