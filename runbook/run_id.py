@@ -8,4 +8,4 @@ from datetime import UTC, datetime
 
 def new_run_id() -> str:
     """An id that sorts by time, to the second, and is unique among runs of the same one."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
