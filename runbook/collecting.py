@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from runbook import packs, sql_rows
+from runbook import packs
 from runbook.model import Record, State, final, is_waived
 from runbook.rows import Row
+from runbook.scripts import script_rows
 from runbook.site import Site
 
 #: The folder of SQL rows within a folder of rows.
@@ -39,7 +40,7 @@ class SqlModule(RowModule):
     """A ``.sql`` file: one row."""
 
     def _getobj(self) -> types.ModuleType:
-        return sql_rows.module_of(self.path, _folder_of_scripts(self.path))
+        return script_rows.module_of(self.path, _folder_of_scripts(self.path))
 
 
 class PackModule(RowModule):

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runbook import judging, treating, waivers
+from runbook import judging, waivers
+from runbook.acting import treating
+from runbook.acting.treating import Treating
 from runbook.errors import HistoryError
 from runbook.history import Samples
 from runbook.job import BREACHED, Job, Listener
@@ -26,7 +28,6 @@ from runbook.rows import Row
 from runbook.site import Site
 from runbook.text import Quantity, Text, text
 from runbook.timeline import timeline
-from runbook.treating import Treating
 
 #: How far back a row's trend looks, and how many earlier measures it shows.
 TREND = timedelta(days=1)

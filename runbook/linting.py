@@ -12,10 +12,10 @@ from datetime import date
 
 import msgspec
 
-from runbook import sql_rows
 from runbook.errors import SettingsError
 from runbook.limits import Amount, Threshold, configured, number
 from runbook.rows import Row, find
+from runbook.scripts import script_rows
 from runbook.settings import EnvironmentSettings
 from runbook.text import Quantity, Text, text
 
@@ -149,7 +149,7 @@ def _of_waivers(environment: EnvironmentSettings, today: date) -> Iterator[Remar
 
 
 def _of_scripts(rows: Iterable[Row], environment: EnvironmentSettings) -> Iterator[Remark]:
-    scripts = [script for row in rows if (script := sql_rows.script_of(row)) is not None]
+    scripts = [script for row in rows if (script := script_rows.script_of(row)) is not None]
     given = environment.sql_rows.values
     for script in scripts:
         for refusal in script.refusals:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import msgspec
 
-from runbook import sql_rows
 from runbook.decoding import nearest_to
 from runbook.errors import SettingsError
+from runbook.scripts import script_rows
 from runbook.settings import EnvironmentSettings
 
 GROUP = "muses_runbook.rows"
@@ -54,7 +54,7 @@ def packs(environment: EnvironmentSettings) -> tuple[Pack, ...]:
 
 def scripts_in(folder: Path) -> tuple[Source, ...]:
     """The SQL rows of one folder."""
-    return tuple(Source(file, partial(sql_rows.module_of, file, folder)) for file in sql_rows.files(folder))
+    return tuple(Source(file, partial(script_rows.module_of, file, folder)) for file in script_rows.files(folder))
 
 
 def _of_folder(folder: Path, key: str) -> Pack:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from procedures.backup.facts import Attempt
-from runbook.journal import Entry, verify
+from runbook.acting.journal import Entry, verify
 from runbook.learnt import learnt
 from runbook.text import Text
 

@@ -12,7 +12,7 @@ from procedures.backup import journalled, looking
 from procedures.backup.facts import Attempt, Backups, Bucket, Guarded, HostTimers, Operating, Published, Wanted
 from procedures.backup.retention import Circumstances, Retention, decide
 from procedures.backup.rights import reads_all, reads_large_objects
-from runbook.copies import journal_file
+from runbook.acting.copies import journal_file
 from runbook.errors import ActionError, NotConfigured, ProbeError
 from runbook.model import Effect, Step
 from runbook.probes import probe

@@ -9,12 +9,13 @@ from typing import Any
 import click
 import msgspec
 
-from runbook import journal, site_file
+from runbook import site_file
+from runbook.acting import journal
+from runbook.acting.copies import copy_of, journal_file, open_journal
+from runbook.acting.journal import Entry
+from runbook.acting.locks import acting_on
 from runbook.commands.options import as_json, of_language, of_site
-from runbook.copies import copy_of, journal_file, open_journal
 from runbook.errors import JournalError
-from runbook.journal import Entry
-from runbook.locks import acting_on
 from runbook.site import Site, open_site
 from runbook.tongue import _, told
 

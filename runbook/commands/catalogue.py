@@ -14,9 +14,9 @@ from runbook import linting, packs, rows, site_file
 from runbook.decoding import nearest_to
 from runbook.errors import RunbookError, SettingsError
 from runbook.rows import Row
+from runbook.scripts.script_rows import script_of
 from runbook.settings import EnvironmentSettings
 from runbook.site import open_site
-from runbook.sql_rows import script_of
 from runbook.text import text
 
 #: What importing a file of rows may raise.

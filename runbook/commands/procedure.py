@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 import click
 
 from runbook import site_file
+from runbook.acting.copies import open_journal
+from runbook.acting.locks import acting_alone
 from runbook.cli import Exit, complain
 from runbook.commands.check import EXITS, FORMATS
 from runbook.commands.options import as_json, of_language, of_site
-from runbook.copies import open_journal
 from runbook.errors import HistoryError, LockError, ReportError, RunbookError
-from runbook.locks import acting_alone
 from runbook.model import Run, worst_of
 from runbook.run_id import new_run_id
 from runbook.site import Site, open_site

@@ -14,7 +14,7 @@ from runbook.commands import catalogue
 from runbook.commands.options import as_json, of_language, of_site
 from runbook.limits import Amount
 from runbook.rows import Row, find
-from runbook.sql_rows import script_of
+from runbook.scripts.script_rows import script_of
 from runbook.tongue import _, told
 
 if TYPE_CHECKING:

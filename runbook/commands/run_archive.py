@@ -13,13 +13,13 @@ from typing import Any
 import click
 
 from runbook import site_file
+from runbook.acting.copies import open_journal
+from runbook.acting.locks import acting_alone, acting_on
 from runbook.cli import Exit, complain
 from runbook.commands import archive_pages as pages
 from runbook.commands.archive_options import CurpHash, of_batches
 from runbook.commands.options import as_json, of_language, of_site
-from runbook.copies import open_journal
 from runbook.errors import NotConfigured, RunbookError
-from runbook.locks import acting_alone, acting_on
 from runbook.run_id import new_run_id
 from runbook.site import Site, open_site
 from runbook.targets.postgres.access import Access

@@ -8,12 +8,11 @@ from datetime import datetime
 
 import msgspec
 
-from runbook import soundness
 from runbook.errors import PlanError, SettingsError
 from runbook.model import Risk
 from runbook.plans import signatures
 from runbook.plans.plan_file import Approval, Claim, PlanFile
-from runbook.policy import LARGEST_SKEW
+from runbook.policy import LARGEST_SKEW, soundness
 from runbook.redact import masked
 from runbook.settings import PolicySettings
 from runbook.site import Site

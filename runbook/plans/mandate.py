@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
-from runbook import journal
-from runbook.copies import journal_file
+from runbook.acting import journal
+from runbook.acting.copies import journal_file
 from runbook.errors import PlanError
 from runbook.job import Job
 from runbook.model import Choice, Decision, Plan, State, Step

@@ -1,7 +1,7 @@
 """What may act by itself, when, how often and how much; and who may approve the rest.
 
-Times are kept as they are written and read when policy decides (``runbook.timetable``): a slip of the pen there lets
-nothing act, but the check itself still runs.
+Times are kept as they are written and read when policy decides (``runbook.policy.timetable``): a slip of the pen there
+lets nothing act, but the check itself still runs.
 """
 
 from __future__ import annotations

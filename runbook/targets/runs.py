@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
-from runbook import locks
-from runbook.copies import journal_file
+from runbook.acting import locks
+from runbook.acting.copies import journal_file
+from runbook.acting.journal import verify
+from runbook.acting.killed import Killed, killed
+from runbook.acting.settling import traced
 from runbook.errors import JournalError, ProbeError, ProbeFailure
-from runbook.journal import verify
-from runbook.killed import Killed, killed
 from runbook.probes import probe
-from runbook.settling import traced
 from runbook.site import Site
 from runbook.targets.base import Target
 from runbook.targets.run_structs import BegunStep, KilledRun

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from checks import runs
+from runbook.acting.journal import Journal
+from runbook.acting.locks import acting_on
 from runbook.errors import ProbeError
-from runbook.journal import Journal
 from runbook.limits import Limits
-from runbook.locks import acting_on
 from runbook.model import Proof, State, Step, Verdict
 from runbook.targets.run_structs import BegunStep, KilledRun
 from runbook.targets.runs import Runs

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from runbook import journal
+from runbook.acting import journal
+from runbook.acting.journal import Journal
+from runbook.acting.locks import acting_on
 from runbook.commands.audit import audit
 from runbook.errors import JournalError, LockError
-from runbook.journal import Journal
-from runbook.locks import acting_on
 
 SITE = """
 [site]

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from runbook import journal
+from runbook.acting import journal
+from runbook.acting.locks import acting_on
 from runbook.engine import Engine
 from runbook.errors import NotConfigured, ProbeError, ProbeFailure
-from runbook.locks import acting_on
 from runbook.model import Choice, Outcome, Proof, Proven, Run, State, Step
 from runbook.rows import NoPlan, Row, lost
 from runbook.settings import PolicySettings

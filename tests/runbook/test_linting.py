@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from runbook import linting, rows, sql_rows
+from runbook import linting, rows
 from runbook.commands import catalogue
 from runbook.limits import Threshold
+from runbook.scripts import script_rows
 from runbook.settings import EnvironmentSettings, SqlRowsSettings, Waiver
 from runbook.text import bilingual
 
@@ -124,7 +125,7 @@ def test_waivers_that_do_not_count_are_told() -> None:
 
 def test_scripts_are_told_of(tmp_path: Path) -> None:
     (tmp_path / "a.sql").write_text("-- params: lote\n-- timeout: 1 h\nUPDATE t SET a = :'lote'")
-    row = sql_rows.module_of(tmp_path / "a.sql", tmp_path).check.__row__
+    row = script_rows.module_of(tmp_path / "a.sql", tmp_path).check.__row__
     environment = EnvironmentSettings(sql_rows=SqlRowsSettings(params={"lot": 1}))
     found = [(one.key, str(one.said)) for one in linting.remarks((row,), environment, today=TODAY)]
     assert [key for key, _ in found] == ["A", "A", "A", "sql_rows.params.lot"]

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lab import records
-from runbook import journal
+from runbook.acting import journal
+from runbook.acting.locks import acting_on
 from runbook.commands.run_archive import restore_archive, search_archive, verify_archive
 from runbook.errors import LockError
-from runbook.locks import acting_on
 from runbook.site import Site
 from tests.procedures.archive.test_verifying import flipped
 from tests.procedures.archiver import Archiver, enrol

@@ -19,8 +19,8 @@ from procedures.backup import looking, milestones, places
 from procedures.backup.facts import Backups
 from procedures.backup.leases import leased
 from procedures.backup.target import LONGEST, Backup
+from runbook.acting.journal import Journal
 from runbook.errors import ActionError, JournalError, NotConfigured, ProbeError, ProbeFailure
-from runbook.journal import Journal
 from runbook.model import Effect, Step
 from runbook.probes import Readings, reading_through
 from runbook.settings import HostsSettings, Keys, Login, Secret

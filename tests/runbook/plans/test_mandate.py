@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from runbook import journal
+from runbook.acting import journal
 from runbook.errors import JournalError, PlanError
 from runbook.model import Choice, Effect, Outcome, Plan, Proven, Risk, Run, State, Step
 from runbook.plans import mandate

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import checks
-from runbook import sql_rows
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.probes import Readings, reading_through
+from runbook.scripts import script_rows
 from runbook.settings import SqlRowsSettings
 from runbook.targets.postgres.database import Database
 from runbook.targets.scripts.kinds import steps
@@ -268,7 +268,7 @@ def test_our_own_script_finds_a_status_that_is_there_twice(
     scripts: Scripts, filled: PostgresServer, active: str, found: list[tuple[str, ...]]
 ) -> None:
     ours = Path(checks.__file__).parent / "sql"
-    (ours_script,) = [sql_rows.module_of(file, ours).check.script for file in sql_rows.files(ours)]
+    (ours_script,) = [script_rows.module_of(file, ours).check.script for file in script_rows.files(ours)]
     with closing(filled.admin()) as admin:
         admin.execute("DELETE FROM muses_dev.ctmu011_estatus_procesamiento WHERE id_estatus_procesamiento = 99")
         admin.execute(

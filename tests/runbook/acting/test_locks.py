@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from runbook.acting.locks import acting_on
 from runbook.errors import LockError
-from runbook.locks import acting_on
 
 HOLD = """
 import sys, pathlib
-from runbook.locks import acting_on
+from runbook.acting.locks import acting_on
 with acting_on("e", pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from runbook import acting, journal, traces
+from runbook import traces
+from runbook.acting import journal, performing
+from runbook.acting.journal import Journal
 from runbook.engine import Engine
 from runbook.errors import ActionError
-from runbook.journal import Journal
 from runbook.model import Action, Choice, Effect, Measure, Outcome, Plan, Proven, Run, State, Step, Verdict
 from runbook.rows import Row
 from runbook.settings import PolicySettings
@@ -158,16 +159,18 @@ def test_a_step_that_failed_stops_the_run(tmp_path: Path) -> None:
 def test_better_is_a_milder_state_or_a_tenth_less(
     then: tuple[State, float], now: tuple[State, float], better: bool
 ) -> None:
-    assert acting.improved(verdict(*then), verdict(*now)) is better
+    assert performing.improved(verdict(*then), verdict(*now)) is better
     turned = verdict(then[0], -then[1], "below"), verdict(now[0], -now[1], "below")
-    assert acting.improved(*turned) is better
+    assert performing.improved(*turned) is better
 
 
 def test_nothing_is_better_that_is_not_the_same_object_in_the_same_unit() -> None:
     before, after = verdict(State.CRITICAL, 30), verdict(State.CRITICAL, 3)
     other = msgspec.structs.replace(after, measures=(msgspec.structs.replace(after.measures[0], object="another"),))
     wordy = msgspec.structs.replace(after, measures=(msgspec.structs.replace(after.measures[0], value="low"),))
-    assert not any(acting.improved(before, one) for one in (other, wordy, msgspec.structs.replace(after, measures=())))
+    assert not any(
+        performing.improved(before, one) for one in (other, wordy, msgspec.structs.replace(after, measures=()))
+    )
 
 
 def verdict(state: State, value: float, direction: str = "above") -> Verdict:
@@ -181,7 +184,7 @@ def test_only_what_was_done_is_taken_back() -> None:
         return Action(step=step, outcome=outcome, started_at=datetime.now(UTC))
 
     done, lost = action(Outcome.DONE, undo_to(1)), action(Outcome.FAILED, undo_to(2))
-    taken = acting.undoing(
+    taken = performing.undoing(
         [done, action(Outcome.DONE, None), lost, action(Outcome.NOT_RUN, undo_to(3))], Plan(remedy="x")
     )
     assert [step.arguments for step in taken.steps] == [{"to": 1}]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from runbook import soundness, timetable
 from runbook.model import Choice, Decision, Effect, Plan, Proof, Risk
+from runbook.policy import soundness, timetable
 from runbook.settings import Freeze, Permission, PolicySettings, Window
 from runbook.text import Text, percent, text
 

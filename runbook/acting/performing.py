@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from runbook import milestones
+from runbook.acting import milestones
+from runbook.acting.journal import Entry, Journal
+from runbook.acting.locks import Hold
 from runbook.errors import ActionError, LockError, RunbookError
-from runbook.journal import Entry, Journal
 from runbook.judging import Targets, broken
-from runbook.locks import Hold
 from runbook.model import Action, Outcome, Plan, Proven, Severity, State, Step, Verdict, Verification
 from runbook.redact import masked, masked_words
 from runbook.text import Quantity, Text, text

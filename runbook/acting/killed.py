@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from runbook.journal import Entry, unfinished
+from runbook.acting.journal import Entry, unfinished
 from runbook.learnt import learnt
 from runbook.model import Step
 from runbook.text import Text, text

@@ -7,16 +7,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from runbook import milestones
-from runbook.copies import journal_file, open_journal
+from runbook.acting import milestones
+from runbook.acting.copies import journal_file, open_journal
+from runbook.acting.journal import Journal, verify
+from runbook.acting.killed import Begun, Killed, killed, settling_until
+from runbook.acting.locks import Hold, acting_alone
+from runbook.acting.settling import settle
 from runbook.errors import HistoryError, JournalError, ProbeError
 from runbook.history import Attempt
-from runbook.journal import Journal, verify
-from runbook.killed import Begun, Killed, killed, settling_until
-from runbook.locks import Hold, acting_alone
 from runbook.model import Decision
 from runbook.policy import leave
-from runbook.settling import settle
 from runbook.site import Site
 from runbook.text import Text, text
 

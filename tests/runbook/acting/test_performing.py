@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from runbook import acting
+from runbook.acting import performing
+from runbook.acting.journal import Journal
+from runbook.acting.locks import Hold
 from runbook.errors import ActionError
-from runbook.journal import Journal
-from runbook.locks import Hold
 from runbook.model import Action, Effect, Outcome, Plan, Step
 from runbook.targets.base import DEADLINE, Target, operation
 from runbook.text import text
@@ -55,7 +55,7 @@ def performed(mill: Mill, folder: Path, *names: str) -> list[Action]:
     plan = Plan(remedy="grind", steps=tuple(map(step, names)))
     journal = Journal(folder / "journal.jsonl")
     done: list[Action] = []
-    for action in acting.perform(
+    for action in performing.perform(
         plan, {"mill": mill}, journal, Hold(), run="R1", row="MILL-01", begins=lambda step: None
     ):
         done.append(action)

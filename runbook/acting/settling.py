@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from runbook.acting.journal import Journal
+from runbook.acting.killed import CLOSED, Begun, Killed, killed
 from runbook.errors import RunbookError
-from runbook.journal import Journal
-from runbook.killed import CLOSED, Begun, Killed, killed
 from runbook.model import Step
 from runbook.site import Site
 from runbook.traces import Seen, Trace, unknown

@@ -1,4 +1,4 @@
-"""A process whose children act and are killed: ``python -m tests.runbook.acting_dying``. And the rows that they treat.
+"""A process whose children act and are killed: ``python -m tests.runbook.acting.dying``. And the rows that they treat.
 
 Each row stands for a remedy of the runbook: its check reads the real target, its steps are those that the runbook's own
 rows make. What a child really did is noted outside of it, the moment the target says that it is done.
@@ -19,7 +19,7 @@ import msgspec
 
 from checks import _index_building, _replicas, _restoring, _sessions
 from checks.runs import check_acting_runs_came_to_their_end
-from runbook import acting, milestones
+from runbook.acting import milestones, performing
 from runbook.engine import Engine
 from runbook.history import History
 from runbook.limits import Threshold
@@ -237,7 +237,7 @@ def dying_process(folder: Path) -> Iterator[Dying]:
 
 def quick(put: Callable[[Any, str, Any], None]) -> None:
     """One good look proves a fix, and a replica that runs is steady."""
-    put(acting, "PASSES", 1)
+    put(performing, "PASSES", 1)
     put(waiting, "STEADY", timedelta(0))
 
 

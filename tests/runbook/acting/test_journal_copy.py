@@ -14,9 +14,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.place import Place
-from runbook.copies import copy_of, open_journal
+from runbook.acting.copies import copy_of, open_journal
+from runbook.acting.journal import Journal, lacking, unfinished, verify
 from runbook.errors import JournalError
-from runbook.journal import Journal, lacking, unfinished, verify
 from runbook.settings import EnvironmentSettings, JournalSettings, Keys, Secret
 from runbook.targets.postgres.journal_copy import journal_sql
 from tests.faulty_store import FaultyStore

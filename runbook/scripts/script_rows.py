@@ -1,7 +1,7 @@
 """Every ``.sql`` file is a row: each row that it returns is a finding.
 
 A script of the team runs as it is. Its file name gives the id, its first comment the title; a header
-(``runbook.sql_header``) may say more.
+(``runbook.scripts.header``) may say more.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runbook import rows, sql_header, sql_judging
+from runbook import rows
 from runbook.limits import Limits
 from runbook.model import Finding
 from runbook.rows import Cause, Row
-from runbook.sql_header import COUNT, Header
+from runbook.scripts import header, judging
+from runbook.scripts.header import COUNT, Header
 from runbook.text import Text, bilingual, size, text
 
 if TYPE_CHECKING:
@@ -61,11 +62,11 @@ def script_of(row: Row) -> Script | None:
 
 def _module(file: Path, folder: Path, source: str, digest: str) -> types.ModuleType:
     place = file.relative_to(folder).with_suffix("").as_posix()
-    header = sql_header.read(source, place.removeprefix("sql/"))
-    script = _script(file.relative_to(folder).as_posix(), source, digest, header)
+    told = header.read(source, place.removeprefix("sql/"))
+    script = _script(file.relative_to(folder).as_posix(), source, digest, told)
     module = types.ModuleType(f"checks.{SECTION}")
     module.__file__ = str(file)
-    module.check = _declared(script, header, file)  # type: ignore[attr-defined]
+    module.check = _declared(script, told, file)  # type: ignore[attr-defined]
     return module
 
 
@@ -107,11 +108,11 @@ def _declared(script: Script, header: Header, file: Path) -> Callable[..., None]
 
     def check(scripts: Scripts, limits: Limits) -> None:
         asked = scripts.asked(script, column, largest=largest)
-        sql_judging.judge(asked, scripts, limits)
+        judging.judge(asked, scripts, limits)
 
     def what_was_found(scripts: Scripts, limits: Limits) -> Finding:
         asked = scripts.asked(script, column, largest=largest)
-        return sql_judging.tell(asked, scripts, limits)
+        return judging.tell(asked, scripts, limits)
 
     check.__module__, check.__qualname__ = f"checks.{SECTION}", str(file)
     check.__doc__ = header.title[0]

@@ -18,13 +18,24 @@ import msgspec
 import pytest
 
 from lab.place import Place
-from runbook import journal, milestones
+from runbook.acting import journal, milestones
 from runbook.model import Record, State
 from runbook.settings import ArchiveSettings, EnvironmentSettings, JournalSettings, WorkersSettings
 from runbook.targets.opening import KINDS
 from tests.procedures.purge.ground import publish_backup
-from tests.runbook import acting_dying
-from tests.runbook.acting_dying import APPLICATION, INDEX, KEPT, REMEDIES, TABLE, Dying, dying_process, quick, starts
+from tests.runbook.acting.dying import (
+    APPLICATION,
+    INDEX,
+    KEPT,
+    REMEDIES,
+    TABLE,
+    Dying,
+    dying_process,
+    quick,
+    run,
+    site_at,
+    starts,
+)
 from tests.runbook.targets.servers_postgres import Connection, PostgresServer, until
 from tests.runbook.targets.servers_storage import root
 from tests.runbook.targets.servers_supervisor import USER, supervisord
@@ -204,8 +215,8 @@ class Case:
 
     def look(self, remedy: str, id: str) -> Record:
         """A dry check: what the row of the runs says. That of the remedy is judged too."""
-        run = acting_dying.run(acting_dying.site_at(self.settings, self.home, fixing=False), remedy, id)
-        mended, runs = run.records
+        checked = run(site_at(self.settings, self.home, fixing=False), remedy, id)
+        mended, runs = checked.records
         if id == "L2":
             assert mended.verdict.state is State.OK, mended.verdict
         return runs
@@ -254,7 +265,7 @@ def test_every_milestone_is_in_the_matrix(case: Case, monkeypatch: pytest.Monkey
     passed: list[str] = []
     monkeypatch.setattr(milestones, "reached", passed.append)
     case.break_it("end_session")
-    acting_dying.run(acting_dying.site_at(case.settings, case.home, fixing=True), "end_session", "R1")
+    run(site_at(case.settings, case.home, fixing=True), "end_session", "R1")
     assert tuple(passed) == milestones.MILESTONES
     assert len({*SHORT, *WHOLE}) == len(REMEDIES) * len(milestones.MILESTONES)
 

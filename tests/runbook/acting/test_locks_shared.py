@@ -20,11 +20,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from runbook import journal
+from runbook.acting import journal
+from runbook.acting.locks import Hold, acting_alone
 from runbook.commands import procedure
 from runbook.engine import Engine
 from runbook.errors import ActionError, LockError
-from runbook.locks import Hold, acting_alone
 from runbook.model import Outcome, Record
 from runbook.settings import ActingSettings, EnvironmentSettings, Keys, Login, PolicySettings, Secret
 from runbook.site import Site
@@ -92,7 +92,7 @@ def test_who_ends_lets_go_at_once_and_the_epoch_grows(somewhere: EnvironmentSett
 
 HOLD = """
 import pathlib, sys, msgspec
-from runbook.locks import acting_alone
+from runbook.acting.locks import acting_alone
 from tests.procedures.purge.ground import decoded_settings
 with acting_alone(decoded_settings(sys.argv[2].encode()), "prod", pathlib.Path(sys.argv[1]), "the dead one"):
     print("held", flush=True)

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from runbook import rows, sql_header, sql_rows
+from runbook import rows
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.limits import Limits, Threshold, configured
 from runbook.model import Proof, State, Verdict
 from runbook.rows import Row
+from runbook.scripts import script_rows
+from runbook.scripts.header import read
 from runbook.targets.scripts.script import Asked, Script
 from runbook.targets.scripts.structs import Failure, Listing, Notice, Result, SlowStatement
 from runbook.text import Quantity, text
@@ -51,7 +53,7 @@ def row_of(folder: Path, source: str, name: str = "val_01.sql") -> Row:
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(source)
-    return sql_rows.module_of(file, folder).check.__row__
+    return script_rows.module_of(file, folder).check.__row__
 
 
 def listing(*found: tuple[str | None, ...], columns: str = "id", **changes: Any) -> Listing:
@@ -85,7 +87,7 @@ def test_file_name_and_first_comment_are_enough(tmp_path: Path, name: str, sourc
     row = row_of(tmp_path, source, name)
     assert (row.id, str(row.title), row.section, row.source) == (id, title, "sql", name)
     assert row.threshold == Threshold(0, None, unit="findings")
-    assert sql_rows.script_of(row).refusals == ()
+    assert script_rows.script_of(row).refusals == ()
 
 
 @pytest.mark.parametrize(
@@ -102,17 +104,17 @@ def test_file_name_and_first_comment_are_enough(tmp_path: Path, name: str, sourc
     ],
 )
 def test_a_header_says_how_bad_it_is(header: str, threshold: Threshold, subject: str) -> None:
-    read = sql_header.read(f"{header}\nTABLE t", "v")
-    assert (read.problems, read.threshold, read.subject) == ([], threshold, subject)
+    found = read(f"{header}\nTABLE t", "v")
+    assert (found.problems, found.threshold, found.subject) == ([], threshold, subject)
 
 
 def test_a_header_says_what_it_needs() -> None:
     header = (
         "-- title: Uno\n-- title-en: One\n-- why: Porque sí\n-- timeout: 2 min\n-- params: desde, hasta='2024-12-31'"
     )
-    read = sql_header.read(f"{header}\nTABLE t", "v")
-    assert read.parameters == {"desde": None, "hasta": "2024-12-31"}
-    assert (read.timeout, read.title, read.why[1]) == (timedelta(minutes=2), ("One", "Uno"), "Porque sí")
+    found = read(f"{header}\nTABLE t", "v")
+    assert found.parameters == {"desde": None, "hasta": "2024-12-31"}
+    assert (found.timeout, found.title, found.why[1]) == (timedelta(minutes=2), ("One", "Uno"), "Porque sí")
 
 
 @pytest.mark.parametrize(
@@ -135,13 +137,13 @@ def test_a_header_says_what_it_needs() -> None:
 )
 def test_a_bad_header_is_the_rows_own_problem(tmp_path: Path, header: str, word: str) -> None:
     row = row_of(tmp_path, f"{header}\nTABLE t")
-    (problem,) = sql_rows.script_of(row).refusals
+    (problem,) = script_rows.script_of(row).refusals
     assert word in str(problem)
 
 
 def test_a_comment_that_looks_like_a_key_is_a_comment(tmp_path: Path) -> None:
     row = row_of(tmp_path, "-- Valida altas\n-- Autor: X\n-- Fecha: 2019-01-01\n-- Warnings: ninguno\nTABLE t")
-    assert sql_rows.script_of(row).refusals == ()
+    assert script_rows.script_of(row).refusals == ()
 
 
 def test_a_file_is_one_row_as_long_as_it_is_the_same(tmp_path: Path) -> None:
@@ -158,7 +160,7 @@ def test_two_files_cannot_share_an_id(tmp_path: Path) -> None:
 
 def test_a_dump_is_no_script(tmp_path: Path) -> None:
     row = row_of(tmp_path, "-- Copia\n" + "INSERT INTO t VALUES (1);\n" * 50_000)
-    script = sql_rows.script_of(row)
+    script = script_rows.script_of(row)
     assert (script.steps, [str(why) for why in script.refusals]) == (
         (),
         ["Larger than 1.04858e+06 B: this is no script"],
@@ -168,7 +170,7 @@ def test_a_dump_is_no_script(tmp_path: Path) -> None:
 def test_old_encodings_are_read(tmp_path: Path) -> None:
     for name, encoding in (("a", "cp1252"), ("b", "utf-16"), ("c", "utf-8")):
         (tmp_path / f"{name}.sql").write_bytes("-- Matrícula única\r\nTABLE t".encode(encoding))
-        assert str(sql_rows.module_of(tmp_path / f"{name}.sql", tmp_path).check.__row__.title) == "Matrícula única"
+        assert str(script_rows.module_of(tmp_path / f"{name}.sql", tmp_path).check.__row__.title) == "Matrícula única"
 
 
 @pytest.mark.parametrize(

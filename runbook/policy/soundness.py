@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from runbook import timetable
+from runbook.policy import timetable
 from runbook.settings import ApprovalSettings, PolicySettings
 from runbook.text import Text, text
 

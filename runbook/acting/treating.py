@@ -12,13 +12,14 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from runbook import acting, milestones, policy
-from runbook.bench import Bench, at_the_bench, is_left_open
+from runbook import policy
+from runbook.acting import milestones, performing
+from runbook.acting.bench import Bench, at_the_bench, is_left_open
+from runbook.acting.recurrence import LIMIT, escalated
 from runbook.errors import HistoryError, JournalError, LockError, RunbookError
 from runbook.history import Attempt
 from runbook.job import Job, Listener
 from runbook.model import Choice, Decision, Effect, Outcome, Plan, Proven, Step, Verdict
-from runbook.recurrence import LIMIT, escalated
 from runbook.redact import masked_words
 from runbook.site import Site
 from runbook.targets.base import Target
@@ -82,7 +83,7 @@ class Treating:
 
     def _perform(self, job: Job, plan: Plan, bench: Bench) -> None:
         begins, row = self._listener.acting, job.row.id
-        steps = acting.perform(plan, job.targets, bench.journal, bench.hold, run=self._run, row=row, begins=begins)
+        steps = performing.perform(plan, job.targets, bench.journal, bench.hold, run=self._run, row=row, begins=begins)
         for action in steps:
             job.actions.append(action)
             self._listener.acted(action)
@@ -106,8 +107,8 @@ class Treating:
             raise Stopped(text("A step of {row} failed: nothing more is done in this run", row=job.row.id))
         if job.verification is None or job.verification.proven is not Proven.NOT_FIXED:
             return
-        undo = acting.undoing(job.actions, plan)
-        better = job.verdict is not None and acting.improved(job.verdict, job.verification.verdict)
+        undo = performing.undoing(job.actions, plan)
+        better = job.verdict is not None and performing.improved(job.verdict, job.verification.verdict)
         if undo.steps and not better:
             self._perform(job, undo, bench)
             raise Stopped(
@@ -160,7 +161,7 @@ class Treating:
 
     def _prove(self, job: Job, settles: timedelta) -> None:
         self._listener.verifying(job.row.id)
-        job.verification = acting.verify(lambda: self._judge(job), settles)
+        job.verification = performing.verify(lambda: self._judge(job), settles)
 
 
 def settling(job: Job, site: Site) -> timedelta:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from runbook import milestones
+from runbook.acting import milestones
 from runbook.errors import JournalError
 from runbook.redact import masked
 from runbook.text import text

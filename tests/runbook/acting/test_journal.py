@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from runbook.acting.journal import Journal, unfinished, verify
 from runbook.errors import JournalError
-from runbook.journal import Journal, unfinished, verify
 
 
 def filled(file: Path, count: int = 4) -> list[bytes]:
@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_no_half_of_a_line(tmp_path: Path) -> None:
 
 FOREVER = """
 import pathlib, sys
-from runbook.journal import Journal
+from runbook.acting.journal import Journal
 journal = Journal(pathlib.Path(sys.argv[1]))
 while True:
     intent = journal.write("intent", run="R", row="X-01", body={"filler": "x" * 4000})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+from runbook.acting.journal import Copy, Journal
 from runbook.errors import JournalError
-from runbook.journal import Copy, Journal
 from runbook.settings import EnvironmentSettings
 from runbook.text import text
 
