@@ -16,7 +16,7 @@ import msgspec
 
 from procedures.archive.encoding import Counting, Encoder, Lines, lines, plain_pieces
 from procedures.purge import milestones
-from procedures.purge.ledger import Batch
+from procedures.purge.ledger_structs import Batch
 from procedures.purge.selection import Rules, joined, qualifies
 from procedures.purge.spanning import Span
 from procedures.purge.tables import FOUND, RESPONSES, Table

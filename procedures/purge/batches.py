@@ -13,7 +13,8 @@ import msgspec
 from procedures.purge import milestones
 from procedures.purge.archiving import Archivist, Proven
 from procedures.purge.deleting import Deleter
-from procedures.purge.ledger import Batch, Ledger
+from procedures.purge.ledger import Ledger
+from procedures.purge.ledger_structs import Batch
 from procedures.purge.selection import Rules
 from procedures.purge.tables import Table
 from procedures.purge.throttling import Throttle

@@ -16,7 +16,8 @@ from procedures.archive.encoding import Lines
 from procedures.purge import milestones
 from procedures.purge.archiving import Proven
 from procedures.purge.doomed import Statements
-from procedures.purge.ledger import Batch, Fenced, Ledger
+from procedures.purge.ledger import Ledger
+from procedures.purge.ledger_structs import Batch, Fenced
 from procedures.purge.selection import Rules
 from procedures.purge.tables import Table
 from procedures.purge.throttling import Throttle

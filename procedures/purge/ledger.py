@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 import msgspec
 
+from procedures.purge.ledger_structs import Batch, Fenced, Run, Standing
 from procedures.purge.selection import Rules
 from procedures.purge.tables import Table
 from runbook.errors import LockError
@@ -29,55 +30,6 @@ if TYPE_CHECKING:
 _TABLES = Path(__file__).with_name("ledger.sql")
 #: The advisory lock's two numbers: ours, and the purge's ("MUSE", 1).
 LOCK = (0x4D555345, 1)
-
-
-class Fenced(LockError):
-    """Somebody else has taken the run over: this one must not touch it any more."""
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as the ledger knows it."""
-
-    id: str
-    epoch: int
-    state: str
-    rules: Rules
-
-
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """One batch: a range of blocks of one table, and how far it has come."""
-
-    run: str
-    name: str
-    number: int
-    epoch: int
-    first_block: int
-    end_block: int
-    state: str = "PLANNED"
-    manifest_key: str | None = None
-    manifest: Manifest | None = None
-    position: int = 0
-    deleted: int = 0
-    changed: int = 0
-
-
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a table has come in a run."""
-
-    name: str
-    kind: str
-    state: str
-    expected: int
-    refused: tuple[Text, ...]
-    parent: str | None
-    bounds: str | None
-    batches: int
-    done: int
-    archived: int
-    archived_bytes: int
-    deleted: int
-    changed: int
-    waiting: Text | None
 
 
 @dataclass(frozen=True)

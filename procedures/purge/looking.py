@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, LiteralString
 
 from procedures.purge import tables
 from procedures.purge.facts import PurgedTable, PurgeRun, Purges, Staged, StagedTable, TableDue
-from procedures.purge.ledger import LOCK, Ledger, Standing
+from procedures.purge.finding import find_tables
+from procedures.purge.ledger import LOCK, Ledger
+from procedures.purge.ledger_structs import Standing
+from procedures.purge.ruling import rules_of
 from procedures.purge.selection import Rules, qualifies
-from procedures.purge.surveying import find_tables, refused_tables, rules_of
+from procedures.purge.surveying import refused_tables
 from procedures.purge.tables import Table
 from runbook.settings import DatabaseSettings, PurgeSettings
 from runbook.targets.postgres.exchange import STATUSES

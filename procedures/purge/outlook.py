@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from procedures.backup import looking
-from procedures.purge import preflight, surveying
+from procedures.purge import finding, preflight, ruling, surveying
 from procedures.purge.batches import Place
-from procedures.purge.ledger import Ledger, Run
+from procedures.purge.ledger import Ledger
+from procedures.purge.ledger_structs import Run
 from procedures.purge.selection import Rules
 from procedures.purge.surveying import Survey
 from procedures.purge.tables import Table
@@ -77,7 +78,7 @@ def tables_of(ledger: Ledger, place: Place, unfinished: Run | None) -> tuple[Tab
     standing = ledger.standing(unfinished.id) if unfinished else ()
     detached = {table.name: table for table in standing if table.state == "DETACHED"}
     with as_action_errors(place.access, "purge"):
-        found = surveying.find_tables(ledger.connection, place.access.settings, place.purge, also=frozenset(detached))
+        found = finding.find_tables(ledger.connection, place.access.settings, place.purge, also=frozenset(detached))
     return tuple(
         msgspec.structs.replace(table, root=detached[table.name].parent, bounds=detached[table.name].bounds)
         if table.name in detached
@@ -91,7 +92,7 @@ def rules_for(
 ) -> Rules:
     """The stored rules of a run that is gone on with, under the holds of today; else new ones."""
     with as_action_errors(place.access, "purge"):
-        rules = surveying.rules_of(connection, found, place.access.settings, place.purge, site.environment.timezone)
+        rules = ruling.rules_of(connection, found, place.access.settings, place.purge, site.environment.timezone)
     if unfinished is None:
         return rules
     return msgspec.structs.replace(rules, cutoffs=unfinished.rules.cutoffs, statuses=unfinished.rules.statuses)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, LiteralString
 from procedures.purge import milestones
 from procedures.purge.archiving import Archivist
 from procedures.purge.deleting import Deleter
-from procedures.purge.ledger import Ledger, Run
+from procedures.purge.ledger import Ledger
+from procedures.purge.ledger_structs import Run
 from procedures.purge.surveying import TableSurvey
 from procedures.purge.tables import Table
 from runbook.targets.postgres.access import Access

@@ -8,7 +8,7 @@ from typing import Any
 
 from procedures.course import Course, decision
 from procedures.purge import outlook, running
-from procedures.purge.ledger import Standing
+from procedures.purge.ledger_structs import Standing
 from procedures.purge.outlook import Outlook
 from procedures.purge.running import Purged, Refused
 from procedures.purge.surveying import Survey, TableSurvey

@@ -15,7 +15,8 @@ from procedures.purge import finishing, milestones, outlook, partitions, preflig
 from procedures.purge.archiving import Archivist
 from procedures.purge.batches import Place, Task, close_stores, store_of, work
 from procedures.purge.deleting import Deleter
-from procedures.purge.ledger import Ledger, Run, Standing
+from procedures.purge.ledger import Ledger
+from procedures.purge.ledger_structs import Run, Standing
 from procedures.purge.outlook import Outlook
 from procedures.purge.selection import Rules
 from procedures.purge.surveying import Survey, TableSurvey

@@ -1,21 +1,17 @@
-"""Look before anything is done: which tables there are, what of them is to go, and what forbids it. Reads only."""
+"""Look before anything is done: what of the tables is to go, and what forbids it. Reads only."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from procedures.purge import tables
 from procedures.purge.selection import Rules, joined, qualifies
-from procedures.purge.tables import RECORD, RESPONSES, ForeignKey, Kind, Table
-from runbook.errors import SettingsError
-from runbook.learnt import learnt
+from procedures.purge.tables import RESPONSES, Kind, Table
 from runbook.settings import DatabaseSettings, PurgeSettings
-from runbook.targets.postgres.exchange import STATUSES
-from runbook.targets.s3.archives import Column
 from runbook.text import Text, text
 
 if TYPE_CHECKING:
@@ -58,51 +54,6 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     def qualifying(self) -> int:
         """Rows to go in the tables that may be purged."""
         return sum(table.qualifying for table in self.tables if not table.refused)
-
-
-def find_tables(
-    connection: Connection, database: DatabaseSettings, purge: PurgeSettings, also: frozenset[str] = frozenset()
-) -> tuple[Table, ...]:
-    """The exchange tables of the schema, partitions one by one, and those named in ``also``.
-
-    Raises SettingsError where there is none.
-    """
-    every = _every_table(connection, database)
-    found = tuple(table for table in every if tables.wanted(table.root, purge) or table.name in also)
-    if not found:
-        raise SettingsError(
-            text(
-                "The schema {schema} has no table like {names}", schema=database.schema, names=", ".join(purge.tables)
-            ),
-            key="purge.tables",
-        )
-    return found
-
-
-def rules_of(
-    connection: Connection, found: tuple[Table, ...], database: DatabaseSettings, purge: PurgeSettings, zone: str
-) -> Rules:
-    """The rules of a run that begins now: each table's cutoff, computed once, on the server's clock.
-
-    A response's record may also lie in an exchange table that is left out of the purge.
-    """
-    names, roots = {table.name for table in found}, {table.root for table in found}
-    left_out = [table for table in _every_table(connection, database) if table.name not in names]
-    records = tuple(
-        table
-        for table in (*found, *(other for other in left_out if tables.is_exchange(other.root, database)))
-        if table.kind == "records" and RECORD in table.names
-    )
-    return Rules(
-        schema=database.schema,
-        cutoffs={table.root: _cutoff(connection, table, database, purge, zone) for table in found if table.time}
-        | {RESPONSES: _response_cutoff(connection, found, database, purge, zone)},
-        statuses=_statuses(connection, database, purge),
-        holds=purge.holds,
-        records=records,
-        kept=tuple({t.root for t in records if t.root not in roots or tables.objections(t, database, purge)}),
-        zone=zone,
-    )
 
 
 def survey(
@@ -214,87 +165,3 @@ def _counts(connection: Connection, table: Table, rules: Rules, zone: str) -> di
     )
     (row,) = connection.execute(query).fetchall()
     return row
-
-
-def _cutoff(connection: Connection, table: Table, database: DatabaseSettings, purge: PurgeSettings, zone: str) -> str:
-    days = purge.retention_days.get(table.root, database.retention_days)
-    local = "" if table.aware else " AT TIME ZONE %(zone)s"
-    words: Any = f"SELECT (date_trunc('second', now() - make_interval(days => %(days)s)){local})::text AS cutoff"
-    (row,) = connection.execute(words, {"days": days, "zone": zone}).fetchall()
-    return str(row["cutoff"])
-
-
-def _response_cutoff(
-    connection: Connection, found: tuple[Table, ...], database: DatabaseSettings, purge: PurgeSettings, zone: str
-) -> str:
-    """That of the responses without a record; also where the table itself is not there."""
-    known = next((table for table in found if table.root == RESPONSES), None)
-    table = known or Table(
-        name=RESPONSES,
-        root=RESPONSES,
-        schema="",
-        oid=0,
-        kind="responses",
-        columns=(),
-        not_null=(),
-        key=(),
-        time=None,
-        blocks=0,
-        bytes=0,
-    )
-    return _cutoff(connection, table, database, purge, zone)
-
-
-def _statuses(connection: Connection, database: DatabaseSettings, purge: PurgeSettings) -> tuple[int, ...]:
-    """The numbers of the processed statuses. Raises SettingsError for a name that the catalogue does not have."""
-    from psycopg import sql
-
-    query = sql.SQL("SELECT id_estatus_procesamiento AS id, upper(btrim(descripcion)) AS name FROM {}").format(
-        sql.Identifier(database.schema, STATUSES)
-    )
-    known = {row["name"]: row["id"] for row in connection.execute(query).fetchall()}
-    wanted = [name.strip().upper() for name in purge.processed_statuses]
-    if missing := [name for name in wanted if name not in known]:
-        raise SettingsError(
-            text(
-                "{table} has no status {missing} (there are {known})",
-                table=STATUSES,
-                missing=", ".join(missing),
-                known=", ".join(sorted(known)),
-            ),
-            key="purge.processed_statuses",
-        )
-    return tuple(known[name] for name in wanted)
-
-
-def _every_table(connection: Connection, database: DatabaseSettings) -> tuple[Table, ...]:
-    words: LiteralString = _TABLES_SQL.read_text(encoding="utf-8")
-    rows = connection.execute(words, {"schema": database.schema}).fetchall()
-    return tuple(_table(row, database) for row in rows)
-
-
-def _table(row: dict[str, Any], database: DatabaseSettings) -> Table:
-    kind = tables.kind_of(row["root"])
-    names = [name for name, *_ in row["columns"]]
-    time = tables.time_of(kind, database)
-    return Table(
-        name=row["name"],
-        root=row["root"],
-        schema=database.schema,
-        oid=row["oid"],
-        kind=kind,
-        columns=tuple(Column(name, type) for name, type, *_ in row["columns"]),
-        not_null=tuple(name for name, _, required, _ in row["columns"] if required),
-        loose=tuple(name for name, *_, loose in row["columns"] if loose),
-        key=tuple(row["key"]),
-        time=time if time in names else None,
-        blocks=row["blocks"],
-        bytes=row["bytes"],
-        inbound=tuple(msgspec.convert(key, learnt(ForeignKey)) for key in row["inbound"]),
-        triggers=tuple(row["triggers"]),
-        rules=tuple(row["rules"]),
-        row_security=row["row_security"],
-        persistent=row["persistent"],
-        bounds=row["bounds"],
-        parted_by=row["parted_by"],
-    )

@@ -25,7 +25,7 @@ from runbook.text import Text, text
 from runbook.traces import Trace, halfway
 
 if TYPE_CHECKING:
-    from procedures.purge.ledger import Standing
+    from procedures.purge.ledger_structs import Standing
     from procedures.purge.surveying import Survey
     from runbook.targets.postgres.connection import Line
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from procedures.purge.ledger import Batch, Ledger
+from procedures.purge.ledger import Ledger
+from procedures.purge.ledger_structs import Batch
 from runbook.settings import ThrottleSettings
 from runbook.text import Text, text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from procedures.purge.ledger import Standing
+from procedures.purge.ledger_structs import Standing
 from procedures.purge.surveying import Survey
 from runbook.text import Text
 

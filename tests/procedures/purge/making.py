@@ -11,7 +11,7 @@ from unittest.mock import patch
 import zstandard
 from psycopg import sql
 
-from procedures.purge import milestones, outlook, running, surveying
+from procedures.purge import finding, milestones, outlook, ruling, running, surveying
 from procedures.purge.selection import Rules, joined, qualifies
 from procedures.purge.tables import Table
 from runbook.site import Site
@@ -84,8 +84,8 @@ def looked(site: Site) -> Iterator[tuple[Connection, tuple[Table, ...], Rules]]:
     """A session as the operator, the tables and the rules that a run beginning now would have."""
     place = outlook.place_of(site)
     with working(place.access, "purge") as connection:
-        found = surveying.find_tables(connection, place.access.settings, place.purge)
-        rules = surveying.rules_of(connection, found, place.access.settings, place.purge, site.environment.timezone)
+        found = finding.find_tables(connection, place.access.settings, place.purge)
+        rules = ruling.rules_of(connection, found, place.access.settings, place.purge, site.environment.timezone)
         yield connection, found, rules
 
 

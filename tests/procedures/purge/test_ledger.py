@@ -12,7 +12,8 @@ import pytest
 
 from procedures.purge import batches, outlook, running
 from procedures.purge.batches import Task
-from procedures.purge.ledger import Batch, Fenced, Ledger
+from procedures.purge.ledger import Ledger
+from procedures.purge.ledger_structs import Batch, Fenced
 from procedures.purge.selection import Rules
 from runbook.errors import LockError
 from runbook.targets.postgres.working import working

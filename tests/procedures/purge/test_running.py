@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from procedures.purge import finishing, outlook, running
-from procedures.purge.ledger import Standing
+from procedures.purge.ledger_structs import Standing
 from procedures.purge.watching import Unwatched
 from runbook.errors import ActionError, NotConfigured, RunbookError, SettingsError
 from runbook.settings import Login, Secret

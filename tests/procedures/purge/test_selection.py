@@ -14,7 +14,7 @@ from psycopg import sql
 
 from procedures.purge import outlook, running
 from procedures.purge.archiving import Archivist
-from procedures.purge.ledger import Batch
+from procedures.purge.ledger_structs import Batch
 from procedures.purge.selection import joined, qualifies
 from runbook.errors import SettingsError
 from runbook.settings import Hold

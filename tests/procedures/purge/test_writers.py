@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from procedures.purge import milestones, outlook, running
-from procedures.purge.ledger import Fenced
+from procedures.purge.ledger_structs import Fenced
 from runbook.errors import ActionError, LockError
 from runbook.settings import Hold
 from runbook.site import Site
