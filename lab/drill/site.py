@@ -43,12 +43,16 @@ def write(place: Place, policy: str) -> Path:
 
     ``policy`` is ``act`` for the lab's own; ``ask`` or ``never`` let nothing act.
     """
-    folder = place.home / "drill"
-    shutil.rmtree(folder / "state", ignore_errors=True)
-    folder.mkdir(exist_ok=True)
-    file = folder / "site.toml"
-    file.write_text(site.toml(tables(place, policy)))
-    return file
+    found = file(place)
+    shutil.rmtree(found.with_name("state"), ignore_errors=True)
+    found.parent.mkdir(exist_ok=True)
+    found.write_text(site.toml(tables(place, policy)))
+    return found
+
+
+def file(place: Place) -> Path:
+    """Where the drills' site file lies, once it is written."""
+    return place.home / "drill" / "site.toml"
 
 
 def forget(place: Place) -> None:

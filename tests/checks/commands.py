@@ -20,10 +20,10 @@ PAUSE = 1.0
 BREACHED = (State.WARNING, State.CRITICAL)
 
 
-def check(place: Place, *arguments: str, **variables: str) -> Run:
-    """One run of all rows, or of those named."""
+def check(place: Place, *arguments: str, site: Path | None = None, **variables: str) -> Run:
+    """One run of all rows, or of those named; by the lab's own site file unless another one is given."""
     done = subprocess.run(
-        [COMMAND, "check", "--settings", place.site_file, "--json", *arguments],
+        [COMMAND, "check", "--settings", site or place.site_file, "--json", *arguments],
         env=os.environ | variables,
         capture_output=True,
         check=False,
@@ -33,14 +33,16 @@ def check(place: Place, *arguments: str, **variables: str) -> Run:
     return msgspec.json.decode(done.stdout, type=Run)
 
 
-def check_until(place: Place, wanted: Callable[[Run], bool], *arguments: str, within: float = 60) -> Run:
+def check_until(
+    place: Place, wanted: Callable[[Run], bool], *arguments: str, within: float = 60, site: Path | None = None
+) -> Run:
     """Run after run until one is as wanted; fails with the last one's verdicts.
 
     Between them is a pause as long as a run: the lab, and the tests beside this one, get on with what is waited for.
     """
     deadline = time.monotonic() + within
     while True:
-        run = check(place, *arguments)
+        run = check(place, *arguments, site=site)
         if wanted(run):
             return run
         assert time.monotonic() < deadline, told(run)
