@@ -6,48 +6,18 @@ policy then lets nothing act.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from runbook.errors import HistoryError
-from runbook.limits import number
-from runbook.model import Record, Run, State
-from runbook.text import Quantity, Value
+from runbook import history_keeping
+from runbook.history_file import HistoryFile
+from runbook.model import Run, State
 
-if TYPE_CHECKING:
-    import sqlite3
-
-#: How long measures are kept; runs and attempts stay.
+#: How long verdicts and measures are kept; runs and attempts stay.
 KEPT = timedelta(days=400)
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS run (
-    id TEXT PRIMARY KEY, environment TEXT NOT NULL, started_at REAL NOT NULL, ended_at REAL NOT NULL,
-    worst TEXT NOT NULL, folder TEXT
-);
-CREATE TABLE IF NOT EXISTS measure (
-    environment TEXT NOT NULL, row TEXT NOT NULL, object TEXT NOT NULL, at REAL NOT NULL,
-    value REAL NOT NULL, state TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS measure_by_object ON measure (environment, row, object, at);
-CREATE TABLE IF NOT EXISTS verdict (
-    environment TEXT NOT NULL, row TEXT NOT NULL, at REAL NOT NULL, state TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS verdict_by_row ON verdict (environment, row, at);
-CREATE TABLE IF NOT EXISTS attempt (
-    environment TEXT NOT NULL, row TEXT NOT NULL, at REAL NOT NULL, run TEXT NOT NULL,
-    targets TEXT NOT NULL DEFAULT '', outcome TEXT
-);
-"""
-#: What files of earlier versions lack; an attempt that names no target counts for all.
-_LATER = {
-    "targets": "ALTER TABLE attempt ADD COLUMN targets TEXT NOT NULL DEFAULT ''",
-    "outcome": "ALTER TABLE attempt ADD COLUMN outcome TEXT",
-}
+_STATES = {str(state): state for state in State}
 
 Samples = tuple[tuple[datetime, float], ...]
 
@@ -59,6 +29,40 @@ class Attempt(NamedTuple):
     run: str
     targets: tuple[str, ...]
     outcome: str | None
+
+
+class Judged(NamedTuple):
+    """What a run said of a row: ``state`` at first, ``final`` at its end, ``waived`` where somebody answers for it.
+
+    ``run`` is empty for what earlier versions kept: they knew only the first state, and ``final`` is that one, too.
+    """
+
+    run: str
+    row: str
+    at: datetime
+    state: State
+    final: State
+    waived: bool
+
+
+class Kept(NamedTuple):
+    """A run: ``worst`` is its state at its end, ``folder`` where its reports were written, empty where nowhere."""
+
+    id: str
+    started_at: datetime
+    ended_at: datetime
+    worst: State
+    folder: str
+
+
+class Measured(NamedTuple):
+    """One object's value, in the unit of its row (seconds for times, bytes for sizes), and what it was judged."""
+
+    row: str
+    object: str
+    at: datetime
+    value: float
+    state: State
 
 
 class Elsewhere(Protocol):
@@ -79,41 +83,38 @@ class History:
     elsewhere: Elsewhere | None = None
 
     def __init__(self, file: Path | None, environment: str) -> None:
-        self._file, self._environment = file, environment
-        self._guard = threading.Lock()
-        self._database: sqlite3.Connection | None = None
+        self._file, self.environment = HistoryFile(file), environment
 
     def samples(self, row: str, object: str, since: timedelta) -> Samples:
         """Earlier measures of one object, oldest first; empty when there are none. Raises HistoryError."""
-        after = datetime.now(UTC).timestamp() - since.total_seconds()
-        found = self._all(
-            "SELECT at, value FROM measure WHERE environment = ? AND row = ? AND object = ? AND at >= ? ORDER BY at",
-            (self._environment, row, object, after),
+        found = self._file.all(
+            "SELECT at, value FROM measure WHERE at >= ? AND series = "
+            "(SELECT id FROM series WHERE environment = ? AND row = ? AND object = ?) ORDER BY at",
+            (_after(since), self.environment, row, object),
         )
         return tuple((_moment(at), value) for at, value in found)
 
     def attempts(self, row: str, since: timedelta) -> tuple[datetime, ...]:
         """When a remedy of the row was tried, oldest first. Raises HistoryError."""
-        after = datetime.now(UTC).timestamp() - since.total_seconds()
-        found = self._all(
+        found = self._file.all(
             "SELECT at FROM attempt WHERE environment = ? AND row = ? AND at >= ? ORDER BY at",
-            (self._environment, row, after),
+            (self.environment, row, _after(since)),
         )
         return tuple(_moment(at) for (at,) in found)
 
     def attempts_of_all_rows(self, since: timedelta) -> tuple[datetime, ...]:
         """When any row's remedy was tried, oldest first: what a budget for the night counts. Raises HistoryError."""
-        after = datetime.now(UTC).timestamp() - since.total_seconds()
-        found = self._all(
-            "SELECT at FROM attempt WHERE environment = ? AND at >= ? ORDER BY at", (self._environment, after)
+        found = self._file.all(
+            "SELECT at FROM attempt WHERE environment = ? AND at >= ? ORDER BY at", (self.environment, _after(since))
         )
         return tuple(_moment(at) for (at,) in found)
 
     def breached_since(self, row: str) -> datetime | None:
-        """When the breach that the last run saw began; None when the last run saw none. Raises HistoryError."""
-        found = self._all(
-            "SELECT at, state FROM verdict WHERE environment = ? AND row = ? ORDER BY at DESC LIMIT 1000",
-            (self._environment, row),
+        """When the breach that the last run left began; None when it left none. Raises HistoryError."""
+        found = self._file.all(
+            "SELECT at, coalesce(final, state) FROM verdict WHERE environment = ? AND row = ? "
+            "ORDER BY at DESC LIMIT 1000",
+            (self.environment, row),
         )
         began = None
         for at, state in found:
@@ -122,12 +123,48 @@ class History:
             began = _moment(at)
         return began
 
+    def verdicts(self, since: timedelta, row: str | None = None) -> tuple[Judged, ...]:
+        """What runs said of the rows, or of one, oldest first; empty when there were none. Raises HistoryError."""
+        return self._judged("AND row = ?" if row else "", (_after(since), *([row] if row else [])))
+
+    def troubled(self, since: timedelta) -> tuple[Judged, ...]:
+        """The verdicts of those rows only that were breached since, not waived: all that incidents are told from.
+
+        Oldest first. Raises HistoryError.
+        """
+        breached = "SELECT row FROM verdict WHERE environment = ? AND at >= ? AND coalesce(final, state) IN "
+        return self._judged(
+            f"AND row IN ({breached} ('WARNING', 'CRITICAL') AND NOT waived)",
+            (_after(since), self.environment, _after(since)),
+        )
+
+    def kept(self, since: timedelta) -> tuple[Kept, ...]:
+        """The runs begun since, oldest first. Raises HistoryError."""
+        found = self._file.all(
+            "SELECT id, started_at, ended_at, worst, coalesce(folder, '') FROM run "
+            "WHERE environment = ? AND started_at >= ? ORDER BY started_at",
+            (self.environment, _after(since)),
+        )
+        return tuple(Kept(id, _moment(a), _moment(b), _STATES[worst], folder) for id, a, b, worst, folder in found)
+
+    def measures(self, since: timedelta, row: str | None = None) -> tuple[Measured, ...]:
+        """The measures of the rows, or of one, oldest first; empty when there were none. Raises HistoryError.
+
+        A year of all rows is half a million: ask for one row, or a short time.
+        """
+        found = self._file.all(
+            "SELECT row, object, at, value, state FROM series JOIN measure ON series = id "
+            f"WHERE environment = ? AND at >= ? {'AND row = ?' if row else ''} ORDER BY at",
+            (self.environment, _after(since), *([row] if row else [])),
+        )
+        return tuple(Measured(row, object, _moment(at), value, _STATES[s]) for row, object, at, value, s in found)
+
     def runs(self, limit: int = 20) -> list[tuple[str, datetime, str, str]]:
         """The newest runs: id, start, worst state, folder of the reports. Raises HistoryError."""
-        found = self._all(
+        found = self._file.all(
             "SELECT id, started_at, worst, coalesce(folder, '') FROM run WHERE environment = ? "
             "ORDER BY started_at DESC LIMIT ?",
-            (self._environment, limit),
+            (self.environment, limit),
         )
         return [(id, _moment(at), worst, folder) for id, at, worst, folder in found]
 
@@ -136,110 +173,57 @@ class History:
 
         Raises HistoryError.
         """
-        after = datetime.now(UTC).timestamp() - since.total_seconds()
-        found = self._all(
+        found = self._file.all(
             "SELECT at, run, targets, outcome FROM attempt WHERE environment = ? AND row = ? AND at >= ? ORDER BY at",
-            (self._environment, row, after),
+            (self.environment, row, _after(since)),
         )
         tried = [Attempt(_moment(at), run, tuple(on.split()), outcome) for at, run, on, outcome in found]
         return tuple(one for one in tried if not one.targets or not targets or set(one.targets) & set(targets))
 
     def note_attempt(self, row: str, run: str, targets: Collection[str] = ()) -> None:
         """Remember that a remedy is about to be tried on these targets. Raises HistoryError: then it must not be."""
-        with self._writing() as database:
+        with self._file.writing() as database:
             database.execute(
                 "INSERT INTO attempt (environment, row, at, run, targets) VALUES (?, ?, ?, ?, ?)",
-                (self._environment, row, _now(), run, " ".join(sorted(targets))),
+                (self.environment, row, _now(), run, " ".join(sorted(targets))),
             )
 
     def note_outcome(self, row: str, run: str, outcome: str) -> None:
         """Remember what came of the run's attempt. Raises HistoryError."""
-        with self._writing() as database:
+        with self._file.writing() as database:
             database.execute(
                 "UPDATE attempt SET outcome = ? WHERE environment = ? AND row = ? AND run = ? AND outcome IS NULL",
-                (outcome, self._environment, row, run),
+                (outcome, self.environment, row, run),
             )
 
     def keep(self, run: Run, worst: State, folder: Path | None) -> None:
-        """Keep a finished run with its measures, and let go of measures that are too old. Raises HistoryError."""
-        measures = [m for record in run.records for m in self._measures(record)]
-        verdicts = [(self._environment, r.row, r.verdict.judged_at.timestamp(), r.verdict.state) for r in run.records]
-        with self._writing() as database:
+        """Keep a finished run with its verdicts and measures, and let go of what is too old. Raises HistoryError.
+
+        A run that is kept again replaces what was kept of it.
+        """
+        kept = (run.id, self.environment, run.started_at.timestamp(), run.ended_at.timestamp(), worst)
+        with self._file.writing() as database:
             database.execute(
-                "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    run.id,
-                    self._environment,
-                    run.started_at.timestamp(),
-                    run.ended_at.timestamp(),
-                    worst,
-                    str(folder) if folder else None,
-                ),
+                "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, ?, ?)", (*kept, str(folder) if folder else None)
             )
-            database.executemany("INSERT INTO measure VALUES (?, ?, ?, ?, ?, ?)", measures)
-            database.executemany("INSERT INTO verdict VALUES (?, ?, ?, ?)", verdicts)
-            database.execute("DELETE FROM measure WHERE at < ?", (_now() - KEPT.total_seconds(),))
+            history_keeping.keep_verdicts(database, self.environment, run)
+            history_keeping.keep_measures(database, self.environment, run)
+            history_keeping.let_go(database, self.environment, _after(KEPT))
 
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
-        with self._guard:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
+        self._file.close()
 
-    def _measures(self, record: Record) -> Iterator[tuple[str, str, str, float, float, str]]:
-        for measure in record.verdict.measures:
-            value = _numeric(measure.value)
-            if value is not None:
-                at = record.verdict.judged_at.timestamp()
-                yield self._environment, record.row, measure.object, at, value, measure.state
-
-    def _all(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        with self._guard, self._errors():
-            return self._open().execute(statement, values).fetchall()
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._guard, self._errors(), self._open() as database:
-            yield database
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        import sqlite3
-
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise HistoryError(
-                f"the history {self._file or 'in memory'} cannot be used: {error}; set site.state to a folder "
-                "that can be written"
-            ) from error
-
-    def _open(self) -> sqlite3.Connection:
-        import sqlite3
-
-        if self._database is None:
-            if self._file is not None:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(self._file or ":memory:", timeout=5, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.executescript(_SCHEMA)
-            _bring_up_to_date(self._database)
-        return self._database
-
-
-def _bring_up_to_date(database: sqlite3.Connection) -> None:
-    there = {name for _, name, *_ in database.execute("PRAGMA table_info(attempt)")}
-    for column, words in _LATER.items():
-        if column not in there:
-            database.execute(words)
-
-
-def _numeric(value: Value) -> float | None:
-    if isinstance(value, Quantity):
-        return value.value
-    return number(value) if isinstance(value, int | float) else None
+    def _judged(self, more: str, values: tuple[object, ...]) -> tuple[Judged, ...]:
+        found = self._file.all(
+            "SELECT run, row, at, state, coalesce(final, state), waived FROM verdict "
+            f"WHERE environment = ? AND at >= ? {more} ORDER BY at",
+            (self.environment, *values),
+        )
+        return tuple(
+            Judged(run, row, _moment(at), _STATES[state], _STATES[final], bool(waived))
+            for run, row, at, state, final, waived in found
+        )
 
 
 def _moment(at: float) -> datetime:
@@ -248,3 +232,7 @@ def _moment(at: float) -> datetime:
 
 def _now() -> float:
     return datetime.now(UTC).timestamp()
+
+
+def _after(since: timedelta) -> float:
+    return _now() - since.total_seconds()
