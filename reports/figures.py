@@ -15,7 +15,7 @@ from runbook.model import Measure
 from runbook.text import Quantity, Value
 
 WIDTH, HEIGHT, PAD = 320.0, 64.0, 5.0
-#: Points a trend keeps: two for each of so many slices of time, their lowest and their highest.
+#: Points a trend keeps: two for each of so many slices of it, their lowest and their highest.
 SLICES = 60
 
 
@@ -86,7 +86,7 @@ def _zones(
     return tuple((name, start, round(end - start, 1)) for name, start, end in stretches if end > start)
 
 
-def spark(trend: Sequence[tuple[datetime, float]], limits: Measure | None) -> Spark | None:
+def spark(trend: Sequence[tuple[datetime, float]], limits: Measure | None, slices: int = SLICES) -> Spark | None:
     """The line of a trend with the threshold it is near; None for fewer than two points."""
     if len(trend) < 2 or trend[-1][0] <= trend[0][0]:
         return None
@@ -95,7 +95,7 @@ def spark(trend: Sequence[tuple[datetime, float]], limits: Measure | None) -> Sp
     low = min(0.0, *numbers)
     high = max([*numbers, *(limit for _, limit in shown)])
     scale = _Scale(trend[0][0], trend[-1][0], low, high if high > low else low + 1)
-    points = [scale.point(at, value) for at, value in _thinned(trend)]
+    points = [scale.point(at, value) for at, value in _thinned(trend, slices)]
     return Spark(
         points=" ".join(f"{x:g},{y:g}" for x, y in points),
         last_x=points[-1][0],
@@ -121,12 +121,12 @@ def _near_limits(measure: Measure | None, highest: float) -> list[tuple[str, flo
     return shown
 
 
-def _thinned(trend: Sequence[tuple[datetime, float]]) -> list[tuple[datetime, float]]:
-    if len(trend) <= 2 * SLICES:
+def _thinned(trend: Sequence[tuple[datetime, float]], slices: int) -> list[tuple[datetime, float]]:
+    if len(trend) <= 2 * slices:
         return list(trend)
-    size = len(trend) / SLICES
+    size = len(trend) / slices
     kept: set[int] = {0, len(trend) - 1}
-    for slice_ in range(SLICES):
+    for slice_ in range(slices):
         places = range(int(slice_ * size), int((slice_ + 1) * size))
         kept.add(min(places, key=lambda i: trend[i][1]))
         kept.add(max(places, key=lambda i: trend[i][1]))

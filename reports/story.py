@@ -110,12 +110,17 @@ class _Teller:
     def __init__(self, record: Record, until: datetime, language: Language) -> None:
         self.record, self.until, self.language = record, until, language
 
-    def since(self) -> str:
+    def _began(self) -> datetime | None:
+        """When the breach was first seen, if that was before this judgement: "for 4 ms" would say nothing."""
         began = self.record.breached_since
+        return None if began == self.record.verdict.judged_at else began
+
+    def since(self) -> str:
+        began = self._began()
         return self.language.moment(began) if began else self.language.word("first seen in this run")
 
     def for_how_long(self) -> str:
-        began = self.record.breached_since
+        began = self._began()
         if began is None:
             return ""
         return self.language.duration(max(self.until - began, timedelta()))
@@ -125,7 +130,7 @@ class _Teller:
         measure = worst_measure(self.record.verdict)
         if measure is None or measure.direction != "above":
             return ""
-        value, limit = amount(measure.value), amount(_reached(measure))
+        value, limit = amount(measure.value), amount(reached(measure))
         is_share = isinstance(measure.value, Quantity) and measure.value.unit == "%"
         if is_share or value is None or not limit or value < 1.5 * limit:
             return ""
@@ -236,6 +241,6 @@ class _Teller:
         return has_plan or any(f.proof is Proof.CONFIRMED for f in self.record.findings)
 
 
-def _reached(measure: Measure) -> Value:
-    """The limit that the value is beyond: the critical one where it is."""
+def reached(measure: Measure) -> Value:
+    """The limit that the value is beyond: the critical one where it is; None where it has none."""
     return measure.critical if measure.state is State.CRITICAL else measure.warning

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from reports.language import Language
-from reports.panel import IN_A_LINE, panel
+from reports.panel import IN_A_LINE, IN_BRIEF, IN_FULL, Detail, panel
 from reports.view import view
 from reports.words import Standing, standing
 from runbook.model import (
@@ -107,6 +107,12 @@ def test_the_story_of_a_fixed_row() -> None:
     assert story.next == ("Ask who stopped the replicas at 08:12",)
 
 
+def test_what_was_first_seen_now_is_not_told_as_lasting_milliseconds() -> None:
+    record = replace(factory.queue(), breached_since=factory.queue().verdict.judged_at)
+    story = panel(record, factory.at(27.4), EN).story
+    assert (story.since, story.for_how_long) == ("first seen in this run", "")
+
+
 def test_a_large_batch_says_when_it_will_be_done() -> None:
     story = panel(factory.etl(), factory.at(27.4), ES).story
     assert story.done == ("Nada: aquí no aplica ningún paso automático",)
@@ -162,6 +168,23 @@ def test_the_timeline_is_in_the_site_s_zone_and_in_order() -> None:
     assert clocks == sorted(clocks)
     assert clocks[0] == "05:31:05"
     assert days[0].entries[0].after == ""
+
+
+def test_a_trend_tells_the_clock_of_a_day_and_the_dates_of_weeks() -> None:
+    nights = tuple((factory.START - timedelta(days=30 - n), 40.0 + n) for n in range(31))
+    month = panel(replace(factory.healthy("DB-01"), trend=nights, trend_unit="%"), factory.at(27), EN).trend
+    hours = panel(factory.queue(), factory.at(27), EN).trend
+    assert month is not None
+    assert hours is not None
+    assert (month.first_at, month.last_at) == ("25 Oct 2026, 08:31", "24 Nov 2026, 08:31")
+    assert (hours.first_at, hours.last_at) == ("07:31:05", "08:31:05")
+
+
+@pytest.mark.parametrize(("detail", "points"), [(IN_FULL, 31), (replace(IN_BRIEF, slices=4), 8), (IN_BRIEF, None)])
+def test_a_trend_is_as_fine_as_there_is_room(detail: Detail, points: int | None) -> None:
+    nights = tuple((factory.START - timedelta(days=30 - n), float(n)) for n in range(31))
+    shown = panel(replace(factory.healthy("DB-01"), trend=nights, trend_unit="%"), factory.at(27), EN, detail).trend
+    assert (shown and len(shown.line.points.split())) == points
 
 
 def test_an_empty_run_can_be_shown() -> None:
