@@ -31,6 +31,8 @@ _UNSEEN = re.compile(
 )
 #: Characters looked at of one word from outside: a line of a megabyte must not cost a minute of masking.
 LONGEST = 4_000
+#: Characters looked at beyond what is shown: cut in two, a datum is none that a mask knows.
+_BEYOND = 300
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _MARK = "\ufffd"
 
@@ -45,7 +47,9 @@ def printable(words: str) -> str:
 
 def harmless(words: str) -> str:
     """Outside words as a report may show them: masked once more, then printable, no longer than anybody reads."""
-    return printable(str(masked(words if len(words) <= LONGEST else words[:LONGEST] + "…")))
+    if len(words) <= LONGEST:
+        return printable(str(masked(words)))
+    return printable(str(masked(words[: LONGEST + _BEYOND]))[:LONGEST] + "…")
 
 
 def label(words: str, limit: int) -> str:
@@ -56,7 +60,7 @@ def label(words: str, limit: int) -> str:
 
 def file_stem(run: str) -> str:
     """The name of a run's files: its id, without anything a folder could take for its own."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", run).strip("-")[:80] or "run"
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", str(masked(run))).strip("-")[:80] or "run"
 
 
 def one_line(words: str) -> str:
@@ -137,7 +141,7 @@ def _json(value: Any) -> Any:
         case float() if not math.isfinite(value):
             return str(value)
         case _:
-            return value
+            return outgoing(value)
 
 
 def _tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -53,7 +53,7 @@ def _of_record(record: Record, readings: Mapping[str, Any], stem: str) -> Iterat
         for listing in value.get("listings", ()) if isinstance(value, dict) else ():
             rows = list(_beyond(listing, record))
             if listing["count"] and rows and not listing.get("counted"):
-                name = f"{stem}.{_NAME.sub('-', record.row)[:60]}.{listing['line']}.csv"
+                name = f"{stem}.{_NAME.sub('-', masked_text(record.row))[:60]}.{listing['line']}.csv"
                 content = _csv(listing["columns"], rows)
                 count = len(rows) if listing.get("values") is not None else listing["count"]
                 yield FoundFile(name, len(rows), count, hashlib.sha256(content).hexdigest(), content)

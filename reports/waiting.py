@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from reports.clean import label, printable
+from reports.clean import harmless, label
 from reports.language import Language
 from reports.words import RISKS
 from runbook.model import PlanNotice
@@ -41,7 +41,7 @@ def plan_view(told: PlanNotice, language: Language) -> PlanView:
         approvals=tuple(label(who, NAME) for who in told.approvals),
         refused=tuple(f"{label(row, NAME)}: {language.say(reason)}" for row, reason in told.refused.items()),
         note=language.say(told.note),
-        commands=tuple(printable(command)[:LONGEST] for command in told.commands),
+        commands=tuple(harmless(command)[:LONGEST] for command in told.commands),
     )
 
 
