@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from runbook import clock
 from runbook.limits import Limits
 from runbook.model import State
 from runbook.text import Quantity, Text, size, text
@@ -32,13 +33,13 @@ def recent(published: Mapping[str, datetime | None], limits: Limits) -> dict[str
     """The tables of which a batch came within the limit: they have no gap, whatever is due by now."""
     limit = limits.threshold and limits.threshold.warning
     patience = limit if isinstance(limit, timedelta) else timedelta(0)
-    now = datetime.now(UTC)
+    now = clock.now()
     return {table: at for table, at in published.items() if at is not None and now - at <= patience}
 
 
 def tell_recent(table: str, published: datetime, limits: Limits) -> None:
     """Keep that a table has no gap."""
-    said = text("{table}: the newest batch is {ago} old", table=table, ago=datetime.now(UTC) - published)
+    said = text("{table}: the newest batch is {ago} old", table=table, ago=clock.now() - published)
     limits.hold(State.OK, of=table, summary=said)
 
 
@@ -50,7 +51,7 @@ def judge_gap(due: TableDue, published: datetime | None, limits: Limits) -> None
         nothing = text("{table}: nothing is to be archived", **named)
         limits.hold(State.OK, of=due.table, summary=nothing)
         return
-    gap = max(datetime.now(UTC) - max(since, published or since), timedelta(0))
+    gap = max(clock.now() - max(since, published or since), timedelta(0))
     records = Quantity(due.qualifying, "records")
     said = text("{table}: {records} are due, and no batch has come for {gap}", **named, records=records, gap=gap)
     if published is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from checks._found import confirmed, fact, ruled_out
+from runbook import clock
 from runbook.errors import RunbookError
 from runbook.limits import Limits
 from runbook.model import Effect, Evidence, Finding, Proof, Risk, State, Step
@@ -27,7 +28,7 @@ def judge_newest(found: Backups, limits: Limits) -> None:
     if good is None:
         limits.hold(State.CRITICAL, of=NEWEST, summary=text("There is no verified backup"))
     else:
-        age = datetime.now(UTC) - good.finished_at
+        age = clock.now() - good.finished_at
         said = text("The newest verified backup is {age} old: {key}", age=age, key=good.folder)
         limits.judge(age, of=NEWEST, summary=said)
     for newest in found.published[:1]:
@@ -71,7 +72,7 @@ def not_due(found: Backups, limits: Limits) -> Finding | None:
     limit = limits.threshold.warning if limits.threshold else None
     if found.newest_good is None or not isinstance(limit, timedelta):
         return None
-    age = datetime.now(UTC) - found.newest_good.finished_at
+    age = clock.now() - found.newest_good.finished_at
     return ruled_out(text("The newest verified backup is {age} old: none was due", age=age)) if age <= limit else None
 
 
@@ -164,7 +165,7 @@ def _tried(one: Attempt) -> Text:
 
 
 def _left(one: Unpublished) -> Text:
-    ago = datetime.now(UTC) - one.last
+    ago = clock.now() - one.last
     return text("{folder} was broken off {ago} ago, at {size}", folder=one.folder, ago=ago, size=size(one.bytes))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from checks import _pace
 from checks._found import confirmed, fact, ruled_out
+from runbook import clock
 from runbook.errors import HistoryError, ProbeError
 from runbook.limits import Limits
 from runbook.model import Evidence, Finding
@@ -124,7 +125,7 @@ def _ahead(batches: Iterable[Batch], largest: Batch) -> int:
 def _confirmed(
     seen: Seen, largest: Batch, finished: Sequence[int], times: float | None, evidence: Sequence[Evidence]
 ) -> Finding:
-    ahead, now = _ahead(seen.batches, largest), datetime.now(UTC)
+    ahead, now = _ahead(seen.batches, largest), clock.now()
     every = seen.paces[0].every if seen.paces else timedelta(0)
     estimate = _pace.estimate(ahead, finished, every)
     rate = estimate.rate if estimate else seen.rate
@@ -184,7 +185,7 @@ def _evidence(seen: Seen) -> tuple[Evidence, ...]:
         pace = text(
             "The consolidation finishes {rate}: what waits is done by {done_at} if nothing more arrives",
             rate=per_second(seen.rate),
-            done_at=datetime.now(UTC) + timedelta(seconds=waiting / seen.rate),
+            done_at=clock.now() + timedelta(seconds=waiting / seen.rate),
         )
     return (fact(pace, "tbae009_respuesta"), _waiting(seen.batches))
 

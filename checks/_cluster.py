@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from runbook import clock
 from runbook.limits import Limits, Threshold
 from runbook.model import State
 from runbook.text import Quantity, per_minute, percent, size, text
@@ -138,7 +138,7 @@ def certificates(found: Iterable[Certificate], limits: Limits) -> None:
             limits.cannot_see(text("{node} does not say when the certificate of {listener} ends", **shown))
             continue
         said = text("{node}: the certificate of {listener} ends on {ends}", ends=one.ends, **shown)
-        limits.judge(one.ends - datetime.now(UTC), of=f"{one.node} {shown['listener']}", summary=said)
+        limits.judge(one.ends - clock.now(), of=f"{one.node} {shown['listener']}", summary=said)
 
 
 def churn(cluster: Cluster, limits: Limits) -> None:

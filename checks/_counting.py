@@ -5,9 +5,10 @@ A counter that fell was reset in between: what it shows is what came since.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from runbook import clock
 from runbook.errors import HistoryError
 from runbook.limits import Limits
 from runbook.model import State
@@ -44,7 +45,7 @@ def of(row: str, name: str, value: int, history: History, limits: Limits) -> Gro
         value=f"{value:,}",
     )
     limits.hold(State.SKIPPED, of=object, value=Quantity(value, "values"), summary=words)
-    now = datetime.now(UTC)
+    now = clock.now()
     earlier = [sample for sample in _samples(row, object, history, limits) if now - sample[0] >= LEAST]
     if not earlier:
         return None

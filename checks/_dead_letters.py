@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from checks._found import alike, confirmed, fact, log_of, logged, ruled_out, unknown
 from checks._growth import Earlier
+from runbook import clock
 from runbook.limits import Limits
 from runbook.model import Finding
 from runbook.text import Quantity, per_minute, text
@@ -45,7 +46,7 @@ def judge_growth(queue: Queue, earlier: Earlier, limits: Limits) -> None:
     """Judge how many came a minute: by the broker's own samples, and since earlier runs of the window."""
     rates = [] if queue.growth_per_minute is None else [queue.growth_per_minute]
     if earlier:
-        minutes = (datetime.now(UTC) - earlier[0][0]) / timedelta(minutes=1)
+        minutes = (clock.now() - earlier[0][0]) / timedelta(minutes=1)
         rates.append(_risen(queue, earlier) / max(minutes, 1))
     if not rates:
         limits.cannot_see(text("Whether {queue} grows is not known: there are too few samples of it", queue=queue.name))
@@ -60,7 +61,7 @@ def judge_growth(queue: Queue, earlier: Earlier, limits: Limits) -> None:
 def quiet_since(queue: Queue, earlier: Earlier) -> datetime | None:
     """Since when no new one came, as far as earlier runs looked; None where none did. What comes in while as many are
     taken away is not seen."""
-    counts = [*earlier, (datetime.now(UTC), float(queue.messages))]
+    counts = [*earlier, (clock.now(), float(queue.messages))]
     quiet = None if not earlier else counts[0][0]
     for (_, before), (at, after) in pairwise(counts):
         if after > before:

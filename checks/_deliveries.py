@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from checks._growth import Earlier
+from runbook import clock
 from runbook.limits import Limits
 from runbook.model import State
 from runbook.text import Quantity, percent, text
@@ -56,7 +57,7 @@ def age(queue: Queue, limits: Limits) -> None:
         limits.judge(timedelta(0), of=queue.name, summary=text("No message waits in {queue}", queue=queue.name))
         return
     if queue.head_at is not None:
-        waited = datetime.now(UTC) - queue.head_at
+        waited = clock.now() - queue.head_at
         said = text("The oldest message of {queue} was sent {age} ago", queue=queue.name, age=waited)
     elif queue.arrival_rate:
         waited = timedelta(seconds=queue.ready / queue.arrival_rate)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from checks._accepted import Holding
+from runbook import clock
 from runbook.limits import Limits
 from runbook.model import State
 from runbook.text import Text, text
@@ -47,7 +47,7 @@ def _wire(endpoint: Endpoint) -> tuple[State, str, Text]:
 
 def judge_certificates(found: Iterable[Certificate], limits: Limits) -> None:
     """How long each certificate still lasts."""
-    now = datetime.now(UTC)
+    now = clock.now()
     for certificate in found:
         if certificate.ends is None:
             limits.cannot_see(certificate.problem or text("{where} shows no certificate", where=certificate.where))

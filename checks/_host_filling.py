@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from checks._host_judging import inodes_of
 from checks._latency import trend
+from runbook import clock
 from runbook.limits import Limits
 from runbook.model import State
 from runbook.text import Quantity, percent, text
@@ -30,7 +31,7 @@ def judge(disk: Disk, history: History, limits: Limits) -> None:
 
 
 def _judge(called: str, used: float, history: History, limits: Limits) -> None:
-    now = datetime.now(UTC)
+    now = clock.now()
     samples = (*history.samples(REMEMBERED, called, limits.span("look_back")), (now, used))
     if len(samples) < limits.number("least_samples") or now - samples[0][0] < limits.span("least_span"):
         least = Quantity(limits.number("least_samples"), "samples")

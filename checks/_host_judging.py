@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from checks._host_seen import each
+from runbook.clock import now
 from runbook.limits import Limits
 from runbook.model import State
 from runbook.text import Text, percent, size, text
@@ -126,7 +127,7 @@ def _certificate(certificate: Certificate, called: str, limits: Limits) -> None:
     if certificate.ends is None:
         limits.cannot_see(certificate.problem or text("{certificate} does not tell its end", certificate=called))
         return
-    left = certificate.ends - datetime.now(UTC)
+    left = certificate.ends - now()
     said = text("The certificate {certificate} ends on {date}", certificate=called, date=certificate.ends)
     limits.judge(left, of=called, summary=said)
 

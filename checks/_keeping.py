@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from checks._backing import wrong_with
+from runbook import clock
 from runbook.errors import NotConfigured, ProbeError
 from runbook.limits import Limits
 from runbook.model import State
@@ -40,7 +41,7 @@ def judge_pieces(found: Backups, limits: Limits) -> None:
     for one in found.published[1:]:
         if (wrong := wrong_with(one)) is not None:
             limits.hold(State.WARNING, of=one.folder, summary=wrong)
-    now = datetime.now(UTC) - found.skew
+    now = clock.now() - found.skew
     for left in found.unpublished:
         age = now - left.last
         if not left.leased and age > limits.span("left_behind"):
@@ -62,7 +63,7 @@ def judge_retention(found: Backups, backup: BackingUp, limits: Limits) -> None:
     for number, reason in enumerate(retention.frozen, 1):
         limits.hold(State.WARNING, of=f"{FROZEN} {number}", summary=reason)
     ends = {one.folder: one.finished_at + backup.wanted.keep for one in found.published}
-    patience = datetime.now(UTC) - limits.span("overdue")
+    patience = clock.now() - limits.span("overdue")
     late = [folder for folder in retention.removable if ends[folder] < patience]
     kept = Quantity(len(late), "backups")
     said = text("No backup lies there past its time without a reason")

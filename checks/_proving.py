@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
+from runbook import clock
 from runbook.limits import Limits, Threshold
 from runbook.model import State
 from runbook.text import Text, percent, size, text
@@ -36,7 +37,7 @@ def judge(found: Backups, limits: Limits) -> None:
         _judge_never(found, limits, any_failed=bool(proofs and not proofs[0].passed))
         return
     at, proof = max(whole, key=lambda pair: pair[0])
-    age = datetime.now(UTC) - at
+    age = clock.now() - at
     said = text(
         "The newest backup that was restored is {age} old: {backup}, {tables} tables as they were, in {took}",
         age=age,
@@ -69,7 +70,7 @@ def _judge_never(found: Backups, limits: Limits, *, any_failed: bool) -> None:
     """Nothing was due while the first backup is younger than the limit; then never is no matter of age."""
     oldest = min((one.finished_at for one in found.published if one.good), default=None)
     limit = limits.threshold.warning if limits.threshold else None
-    since = None if oldest is None else datetime.now(UTC) - oldest
+    since = None if oldest is None else clock.now() - oldest
     if since is None or (isinstance(limit, timedelta) and since <= limit):
         if not any_failed:
             said = text("No restore test was due yet: the first good backup is {age} old", age=since or timedelta(0))
@@ -81,7 +82,7 @@ def _judge_never(found: Backups, limits: Limits, *, any_failed: bool) -> None:
 
 def _failed(proof: Proof) -> Text:
     """What differed, else what ended it."""
-    known = {"backup": proof.backup, "ago": datetime.now(UTC) - proof.finished_at}
+    known = {"backup": proof.backup, "ago": clock.now() - proof.finished_at}
     if proof.differing:
         named = [f"{table} ({found} ≠ {expected})" for table, (expected, found) in proof.differing.items()]
         rest = f", … {len(named) - _NAMED}" if len(named) > _NAMED else ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from checks._found import confirmed, fact, ruled_out
+from runbook import clock
 from runbook.model import Effect, Evidence, Finding, Risk, Step
 from runbook.rows import NoPlan
 from runbook.text import Quantity, Text, percent, text
@@ -24,7 +25,7 @@ def not_run(purges: Purges, every: timedelta) -> Finding:
         return ruled_out(text("A purge is at work just now"), *_told(newest))
     if newest is None:
         return confirmed(text("No purge has ever run on this database"), fact(text("There is no run"), LEDGER))
-    ago = datetime.now(UTC) - newest.started_at
+    ago = clock.now() - newest.started_at
     if ago > every:
         said = text("The last purge began {ago} ago; there should be one every {every}", ago=ago, every=every)
         return confirmed(said, *_told(newest))

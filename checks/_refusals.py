@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from checks._found import alike, compared, confirmed, fact, log_of, logged, ruled_out, unknown
+from runbook import clock
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.model import Evidence, Finding
 from runbook.text import Quantity, Text, text, verbatim
@@ -136,7 +137,7 @@ def full_limits(connections: Connections) -> Iterator[Evidence]:
 def _goes_on(group: ErrorGroup) -> bool:
     """Whether the next error may still come: three times the pause between them has not passed since the last."""
     pause = (group.last - group.first) / (group.count - 1) if group.count > 1 else FRESH
-    return datetime.now(UTC) - group.last <= min(FRESH, max(SOON, 3 * pause))
+    return clock.now() - group.last <= min(FRESH, max(SOON, 3 * pause))
 
 
 def _room(connections: Connections) -> Evidence:

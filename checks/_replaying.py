@@ -7,12 +7,13 @@ something was mended is that all workers that rejected them are gone: those at w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from checks._dead_letters import quiet_since
 from checks._found import confirmed, fact, log_of, ruled_out, told, unknown
 from checks._growth import Earlier
+from runbook import clock
 from runbook.limits import Limits
 from runbook.model import Effect, Finding, Risk, Step
 from runbook.rows import Findings, NoPlan
@@ -35,7 +36,7 @@ def gone(
     if any(quiet is None for _, quiet in waiting):
         return unknown(text("No earlier run looked: it is not known when the last dead letter came"))
     last = max(quiet for _, quiet in waiting if quiet is not None)
-    if datetime.now(UTC) - last < limits.span("quiet"):
+    if clock.now() - last < limits.span("quiet"):
         return ruled_out(text("New dead letters came until {last}", last=last))
     running = [replica for replica in replicas if replica.running]
     objection = _objection(work, running, errors, last, limits)
@@ -85,7 +86,7 @@ def _objection(
 
 
 def _started(replica: Replica) -> datetime | None:
-    return None if replica.since is None else datetime.now(UTC) - replica.since
+    return None if replica.since is None else clock.now() - replica.since
 
 
 def steps(findings: Findings, settings: ReplaySettings, queues: int) -> Iterator[Step]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from checks._found import confirmed, fact
+from runbook import clock
 from runbook.errors import ProbeError
 from runbook.limits import Limits, Threshold
 from runbook.model import Evidence, Finding, State
@@ -65,7 +65,7 @@ def _judge(host: str, standing: Standing, slot: Slot, limits: Limits) -> None:
     if standing.fired is None:
         limits.hold(State.OK, of=name, summary=_told(host, standing))
         return
-    ago = datetime.now(UTC) - standing.fired
+    ago = clock.now() - standing.fired
     limits.judge(ago, of=name, summary=_told(host, standing), threshold=_threshold(slot, limits))
 
 
@@ -122,4 +122,4 @@ def _told(host: str, one: Standing) -> Text:
         return text("{host}: {timer} is not installed", **known)
     if one.fired is None:
         return text("{host}: {timer} has not fired yet; next: {next}", next=one.next, **known)
-    return text("{host}: {timer} fired {ago} ago", ago=datetime.now(UTC) - one.fired, **known)
+    return text("{host}: {timer} fired {ago} ago", ago=clock.now() - one.fired, **known)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from checks import _batches, _consolidation, _latency, _overload, _pace, _past, _relief, _statements
+from runbook import clock
 from runbook.limits import Limits, Number, Threshold
 from runbook.model import Finding, Risk, Step
 from runbook.rows import Findings, diagnoses, remedies, row
@@ -80,7 +81,7 @@ def check_etl_latency_is_not_rising(database: Database, history: History, limits
 
     A trend tells of the breach before it happens: while there is still time to act calmly.
     """
-    now = datetime.now(UTC)
+    now = clock.now()
     for object, value in _latency.current(database.etl_latency(limits.span("window"))):
         past = _latency.past(history, object, limits)
         samples = (*past.samples, (now, value.total_seconds()))

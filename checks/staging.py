@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from checks import _filling, _past, _purging
+from runbook import clock
 from runbook.errors import NotConfigured, ProbeError
 from runbook.limits import Limits, Threshold
 from runbook.model import Finding, Risk, State, Step
@@ -103,7 +104,7 @@ def check_staging_does_not_fill_the_disk(purge: Purging, hosts: Hosts, history: 
 
     A full disk stops the database for everybody, and the deletes that would make room need room themselves.
     """
-    now, staged = datetime.now(UTC), purge.staged()
+    now, staged = clock.now(), purge.staged()
     past = _filling.past(history, limits)
     samples = (*past.samples, (now, float(staged.bytes)))
     _past.tell(past, _filling.TOTAL, limits)
@@ -156,7 +157,7 @@ def _judge(table: StagingTable, retention: timedelta, limits: Limits) -> None:
         else:
             limits.hold(State.OK, of=table.table, summary=text("{table} is empty", table=table.table))
         return
-    past = max(datetime.now(UTC) - table.oldest - retention, timedelta(0))
+    past = max(clock.now() - table.oldest - retention, timedelta(0))
     said = text("{table}: about {rows}, {size}, none past its retention", **kept)
     if past:
         # How many is counted by the retention of all tables, which the table's own may be shorter than.
