@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, cast
 
 from runbook.errors import SettingsError
@@ -15,24 +16,26 @@ _DASK = "dask://"
 
 
 @contextmanager
-def executor(name: str, workers: int, *, setting: str) -> Iterator[Executor]:
+def executor(
+    name: str, workers: int, *, setting: str, patience: timedelta = timedelta(seconds=10)
+) -> Iterator[Executor]:
     """The executor that a setting names: ``threads``, or ``dask://host:port``.
 
     Leaving waits for what runs, and drops what has not begun. Raises SettingsError for a name it does not know, for a
-    cluster that is not there, and where the extra is not installed.
+    cluster that does not answer within ``patience``, and where the extra is not installed.
     """
     if name == THREADS:
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="batch") as pool:
             yield pool
     elif name.startswith(_DASK):
-        with _cluster(name.removeprefix(_DASK), setting) as pool:
+        with _cluster(name.removeprefix(_DASK), setting, patience) as pool:
             yield pool
     else:
         raise SettingsError(text("{name} is no executor: threads, or dask://host:port", name=name), key=setting)
 
 
 @contextmanager
-def _cluster(address: str, setting: str) -> Iterator[Executor]:
+def _cluster(address: str, setting: str, patience: timedelta) -> Iterator[Executor]:
     try:
         import distributed
     except ImportError:
@@ -41,7 +44,9 @@ def _cluster(address: str, setting: str) -> Iterator[Executor]:
         ) from None
     client: Any
     try:
-        client = distributed.Client(f"tcp://{address}", timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+        client = distributed.Client(  # type: ignore[no-untyped-call]
+            f"tcp://{address}", timeout=patience.total_seconds(), set_as_default=False
+        )
     except (OSError, TimeoutError) as error:
         raise SettingsError(text("No Dask scheduler at {address}", address=address), key=setting) from error
     try:
