@@ -39,7 +39,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 KINDS = {
     "backup": Kind(title="backup of the database", words=("run", "backup", "--execute", "--once-a-day")),
     "purge": Kind(title="purge of the exchange tables", words=("run", "purge", "--execute")),
-    "check": Kind(title="compliance check", words=("check",), answers=(1,), final=(2, 3, 64, 73, 78), gentle=False),
+    "check": Kind(title="compliance check", words=("nightly",), answers=(1,), final=(2, 3, 64, 73, 78), gentle=False),
     "retention": Kind(title="retention of the backups", words=("run", "retention", "--execute"), answers=(1,)),
     "restore-test": Kind(title="whole restore test", words=("run", "restore-test", "--execute", "--whole")),
 }
@@ -85,7 +85,7 @@ def schedule_of(settings: Settings, name: str | None = None) -> Schedule:
     chosen = environment.schedule
     program = _program(chosen, name)
     file = (settings.file or Path("/etc/muses-runbook/settings.toml")).absolute()
-    writable = tuple(_writable(settings, environment.backup.proof))
+    writable = tuple(_writable(settings, environment.backup.proof, settings.site.nightly.folder))
     needed = (program, file, chosen.environment_file, *writable)
     for path in needed:
         _prove_plain(str(path))
@@ -141,10 +141,10 @@ def _program(chosen: ScheduleSettings, environment: str) -> Path:
     return Path(found).absolute()
 
 
-def _writable(settings: Settings, proof: Path | None) -> Iterator[Path]:
+def _writable(settings: Settings, *more: Path | None) -> Iterator[Path]:
     """Every folder that is written to, none that lies in another."""
     folders: list[Path] = []
-    for folder in (settings.site.state or STATE, settings.site.reports, proof):
+    for folder in (settings.site.state or STATE, settings.site.reports, *more):
         if folder is not None and not any(folder.absolute().is_relative_to(known) for known in folders):
             folders.append(folder.absolute())
     yield from folders

@@ -154,6 +154,17 @@ def test_the_state_folder_is_systemds_to_make_where_it_can(tmp_path: Path) -> No
     assert "ReadWritePaths=/srv/m\nReadWritePaths=/srv/r\n" in apart["muses-runbook-prod-backup.service"]
 
 
+def test_the_nightly_pages_folder_may_be_written_to_and_a_bucket_needs_none(tmp_path: Path) -> None:
+    def written(publish: str) -> list[str]:
+        site = f'state = "/srv/m"\n[site.nightly]\npublish = "{publish}"'
+        unit = rendered(schedule_in(tmp_path, FIXED, site=site), "systemd")["muses-runbook-prod-check.service"]
+        assert "muses-runbook nightly --settings" in unit
+        return re.findall("ReadWritePaths=(/srv.*)", unit)
+
+    assert written("/srv/www") == ["/srv/m", "/srv/www"]
+    assert written("s3://muses-paginas") == written("") == ["/srv/m"]
+
+
 @pytest.mark.parametrize("name", ["a\nb", "a\tb", "ends in \\", " begins"])
 def test_what_no_unit_can_hold_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot stand in a unit or a crontab"):
