@@ -60,7 +60,7 @@ catalogue: setup ## Extract and compile the translations, and say what is missin
 	$(RUN)/python -m reports.catalogue check
 
 pins: ## Choose the newest packages that fit, and pin them (needs uv)
-	uv pip compile pyproject.toml requirements/build.in --extra age --extra search --extra dask --extra kubernetes --extra statements \
+	uv pip compile pyproject.toml requirements/build.in --extra age --extra search --extra dask --extra kubernetes --extra statements --extra notify --extra docx --extra otel --extra pdf \
 	    --extra lab --extra dev \
 	    --universal --upgrade \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 --allow-unsafe \

@@ -51,6 +51,7 @@ RARELY = (50_000, 20, 20)
 
 _COMMANDS = {
     "check": ("runbook.commands.check", _("Judge the rows, name the causes, fix what policy allows, write the report")),
+    "nightly": ("runbook.commands.nightly", _("Judge every environment, keep the reports, publish their index")),
     "run": ("runbook.commands.run", _("Run a procedure: purge, backup, and what belongs to them")),
     "schedule": ("runbook.commands.schedule", _("Render, install and watch the nightly and weekly jobs")),
     "approve": ("runbook.commands.approve", _("Approve a plan file: sign its hash")),
@@ -60,7 +61,13 @@ _COMMANDS = {
     "show": ("runbook.commands.rows", _("Show one row, or a plan file")),
     "coverage": ("runbook.commands.coverage", _("Hold a written runbook against the rows: gaps, drift, what it lacks")),
     "docs": ("runbook.commands.docs", _("Write the runbook back from its rows")),
+    "tune": ("runbook.commands.tune", _("Tell what other thresholds would have done, from the history or a record")),
     "report": ("runbook.commands.report", _("Write a stored run's report again, in another language or format")),
+    "postmortem": ("runbook.commands.postmortem", _("Draft the post-mortem of an incident from its runs")),
+    "monthly": ("runbook.commands.monthly", _("Write the monthly report from the history and the stored runs")),
+    "attach": ("runbook.commands.attach", _("Write a run's report into a ticket")),
+    "notify": ("runbook.commands.notify", _("Tell people what has changed of an incident")),
+    "ack": ("runbook.commands.ack", _("Say that you take care of an incident")),
     "slow-queries": ("runbook.commands.slow_queries", _("Tell from a server's log which statements cost most")),
     "lint": ("runbook.commands.lint", _("Prove the site file, packs, scripts and waivers without asking any target")),
     "waive": ("runbook.commands.waive", _("Print the waiver of a breach as the last run saw it")),

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import copy
 import queue
-import threading
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from runbook import judging, waivers
@@ -20,18 +19,19 @@ from runbook.acting.treating import Treating
 from runbook.errors import HistoryError
 from runbook.history import Samples
 from runbook.job import BREACHED, Job, Listener
-from runbook.model import Decision, Record, Risk, Run, State, Verdict, Waived
+from runbook.model import Decision, Event, Record, Risk, Run, State, Verdict, Waived
 from runbook.policy import leave
 from runbook.probes import Readings, reading_through
 from runbook.redact import masked
 from runbook.rows import Row
 from runbook.site import Site
+from runbook.spreading import spread
 from runbook.text import Quantity, Text, text
 from runbook.timeline import timeline
 
-#: How far back a row's trend looks, and how many earlier measures it shows.
-TREND = timedelta(days=1)
-MOST_SAMPLES = 200
+#: How far back a row's trend looks: a day, or as many nights where the day saw few runs; how many measures it shows.
+TREND, NIGHTS = timedelta(days=1), timedelta(days=31)
+FEW_SAMPLES, MOST_SAMPLES = 10, 200
 
 
 class Engine:
@@ -39,20 +39,22 @@ class Engine:
 
     def __init__(self, site: Site, listener: Listener, *, run: str) -> None:
         self.site, self.listener, self.run = site, listener, run
-        self.started_at = datetime.now(UTC)
-        self._readings = Readings(ends_at=site.began + _reading_time(site.settings.deadline), record=site.record)
+        self.started_at = site.now()
+        ends_at = site.began + _reading_time(site.settings.deadline)
+        self._readings = Readings(ends_at=ends_at, record=site.record, taken_at=site.taken_at)
         self._jobs: dict[str, Job] = {}
         self._settled: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._spread = spread(site, run, self._readings, self._find_out)
 
     def begin(self, row: Row, targets: Mapping[str, Any]) -> None:
         """Start to judge a row; returns at once."""
         job = self._jobs[row.id] = Job(row, targets)
-        threading.Thread(target=self._find_out, args=(job,), name=f"row {row.id}", daemon=True).start()
+        self._spread.begin(job)
 
     def lacks(self, row: Row, reason: str) -> None:
         """A row that could not be set up: nothing that was selected vanishes from the report."""
         job = self._jobs[row.id] = Job(row, {})
-        job.verdict = _unknown(text("The row could not be set up: {reason}", reason=masked(reason)))
+        job.verdict = self._unknown(text("The row could not be set up: {reason}", reason=masked(reason)))
         self._settled.put(job)
 
     def has(self, row: Row) -> bool:
@@ -61,16 +63,13 @@ class Engine:
 
     def settle(self) -> None:
         """Wait until every row is judged or the run's deadline is over, telling the listener of each as it comes."""
+        self._spread.all_begun()
         self.listener.started(tuple(self._jobs))
-        waiting = dict(self._jobs)
-        while waiting:
-            try:
-                job = self._settled.get(timeout=self._readings.left())
-            except queue.Empty:
-                break
-            del waiting[job.row.id]
-            self.listener.judged(self.record(job.row.id))
-        for id in waiting:
+        try:
+            late = self._come_in()
+        finally:
+            self._spread.close()
+        for id in late:
             self.listener.judged(self.record(id))
 
     def treat(self) -> None:
@@ -92,7 +91,7 @@ class Engine:
     def record(self, id: str) -> Record:
         """What is known of a row by now; UNKNOWN where it was not judged in time."""
         job = self._jobs[id]
-        verdict = job.verdict or _late(self.site.settings.deadline)
+        verdict = job.verdict or self._late(self.site.settings.deadline)
         trend, unit = self._trend(job, verdict)
         return Record(
             row=id,
@@ -121,17 +120,36 @@ class Engine:
             id=self.run,
             environment=self.site.environment,
             started_at=self.started_at,
-            ended_at=datetime.now(UTC),
+            ended_at=self.site.now(),
             records=records,
             readings=self._readings.taken(),
-            events=timeline(self.started_at, records),
+            events=(*self._trouble(), *timeline(self.started_at, records)),
             fixing=self.site.fixing,
             interrupted=interrupted,
         )
 
+    def _trouble(self) -> tuple[Event, ...]:
+        """What went wrong with the run itself: its rows are judged all the same."""
+        trouble = self._spread.trouble
+        return () if trouble is None else (Event(at=self.started_at, kind="trouble", what=trouble),)
+
+    def _come_in(self) -> tuple[str, ...]:
+        """Tell of each row as it is judged; those that were not when the run stopped reading."""
+        waiting = dict.fromkeys(self._jobs)
+        while waiting:
+            try:
+                job = self._settled.get(timeout=self._readings.left())
+            except queue.Empty:
+                break
+            del waiting[job.row.id]
+            self.listener.judged(self.record(job.row.id))
+        return tuple(waiting)
+
     def _find_out(self, job: Job) -> None:
+        if job.verdict is None:  # else it was judged away from here
+            job.started = time.monotonic()
         try:
-            job.verdict = self._judge(job, self._readings)
+            job.verdict = job.verdict or self._judge(job, self._readings)
             if job.breached:
                 self._explain(job, self._readings)
         finally:
@@ -191,9 +209,17 @@ class Engine:
         now = (verdict.judged_at, worst_of_all.value.value)
         try:
             earlier = self.site.history.samples(job.row.id, worst_of_all.object, TREND)
+            if len(earlier) < FEW_SAMPLES:
+                earlier = self.site.history.samples(job.row.id, worst_of_all.object, NIGHTS)
         except HistoryError:
             earlier = ()
         return (*earlier[-MOST_SAMPLES:], now), worst_of_all.value.unit
+
+    def _late(self, deadline: timedelta) -> Verdict:
+        return self._unknown(text("The row was not judged within the run's deadline of {deadline}", deadline=deadline))
+
+    def _unknown(self, reason: Text) -> Verdict:
+        return Verdict(state=State.UNKNOWN, summary=reason, judged_at=self.site.now())
 
 
 def _turn(job: Job) -> tuple[int, timedelta]:
@@ -208,11 +234,3 @@ def _as_approved(job: Job) -> None:
 def _reading_time(deadline: timedelta) -> float:
     """Seconds of the run's deadline in which it reads: what is left is for telling what was read."""
     return deadline.total_seconds() - min(0.5, deadline.total_seconds() / 10)
-
-
-def _late(deadline: timedelta) -> Verdict:
-    return _unknown(text("The row was not judged within the run's deadline of {deadline}", deadline=deadline))
-
-
-def _unknown(reason: Text) -> Verdict:
-    return Verdict(state=State.UNKNOWN, summary=reason, judged_at=datetime.now(UTC))

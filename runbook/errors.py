@@ -126,3 +126,7 @@ class HistoryError(RunbookError):
 
 class ReportError(RunbookError):
     """A report could not be written; the records it would have shown are not lost."""
+
+
+class DeliveryError(ReportError):
+    """A report or a message did not reach those it is for; it was made and is kept, and may be sent again."""

@@ -10,11 +10,12 @@ import hashlib
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
+from runbook import clock
 from runbook.errors import NotConfigured, RunbookError
 from runbook.limits import Limits, configured
 from runbook.model import Finding, Plan, Proof, Risk, State, Step, Verdict
@@ -156,7 +157,7 @@ def _passed(uses: list[str]) -> Verdict:
 
 
 def _plain_verdict(state: State, summary: Text) -> Verdict:
-    return Verdict(state=state, summary=summary, judged_at=datetime.now(UTC))
+    return Verdict(state=state, summary=summary, judged_at=clock.now())
 
 
 def _highest(risks: list[Risk]) -> Risk:

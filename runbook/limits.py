@@ -10,8 +10,9 @@ import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from runbook import clock
 from runbook.decoding import nearest_to
 from runbook.errors import SettingsError
 from runbook.model import Measure, Severity, State, Verdict, worst
@@ -169,7 +170,7 @@ class Limits:
             state=state,
             summary=self._summary(measures, state),
             measures=measures,
-            judged_at=datetime.now(UTC),
+            judged_at=clock.now(),
         )
 
     def _state(self, measures: tuple[Measure, ...]) -> State:

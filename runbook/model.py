@@ -281,6 +281,16 @@ class PlanNotice(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[str, Text] = {}
 
 
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One look of a watch, judged at ``ended_at``. Its readings are the run's that were taken from ``at`` on until the
+    next look; a reading that is not there again said the same as before, unless ``gone`` names it.
+    """
+
+    at: datetime
+    ended_at: datetime
+    gone: tuple[str, ...] = ()
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One invocation over the selected rows, worst first in every report."""
 
@@ -294,6 +304,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     fixing: bool = False
     interrupted: bool = False
     plan_file: PlanNotice | None = None
+    samples: tuple[Sample, ...] = ()
     schema: int = SCHEMA_VERSION
 
 

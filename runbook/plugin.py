@@ -38,6 +38,9 @@ class Watch(Listener, Protocol):
     def finished(self, run: Run) -> None:
         """The run is over, or was interrupted."""
 
+    def again(self) -> Site | None:
+        """The site for another look at the same rows, once it is time for it; None where the run is over."""
+
 
 WATCH: pytest.StashKey[Watch] = pytest.StashKey()
 
@@ -89,6 +92,10 @@ class Alone:
         except RunbookError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
+    def again(self) -> Site | None:
+        """One look."""
+        return None
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of rows under plain pytest; ``muses-runbook check`` has its own."""
@@ -115,11 +122,11 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         added = list(rows_of_packs(session, watch.site))
         rows += added
         items += added
-        chosen = watch.collected(tuple(item.row for item in rows))
+        chosen = {row.id for row in watch.collected(tuple(item.row for item in rows))}
     except RunbookError as error:
         raise pytest.UsageError(str(error)) from None
-    dropped = [item for item in rows if item.row not in chosen]
-    items[:] = [item for item in items if item not in dropped]
+    dropped = [item for item in rows if item.row.id not in chosen]
+    items[:] = [item for item in items if not isinstance(item, RowItem) or item.row.id in chosen]
     config.hook.pytest_deselected(items=dropped)
     config.stash[SITE] = watch.site
     config.stash[ENGINE] = Engine(watch.site, watch, run=new_run_id())
@@ -141,8 +148,21 @@ def pytest_make_collect_report(
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Judge and treat all rows before the loop reports them one by one."""
     engine = session.config.stash.get(ENGINE, None)
-    if engine is None:
-        return (yield)
+    while engine is not None:
+        watch = _watch(session.config)
+        _look(session, engine, watch)
+        site = watch.again()
+        engine = None if site is None else Engine(site, watch, run=engine.run)
+    return (yield)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let go of the history's file."""
+    if SITE in config.stash:
+        config.stash[SITE].history.close()
+
+
+def _look(session: pytest.Session, engine: Engine, watch: Watch) -> None:
     interrupted = True
     try:
         _begin(session, engine)
@@ -156,14 +176,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
                 engine.lacks(item.row, "the run was stopped before")
         run = engine.finish(interrupted=interrupted)
         session.config.stash[RECORDS] = {record.row: record for record in run.records}
-        _watch(session.config).finished(run)
-    return (yield)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let go of the history's file."""
-    if SITE in config.stash:
-        config.stash[SITE].history.close()
+        watch.finished(run)
 
 
 def _begin(session: pytest.Session, engine: Engine) -> None:

@@ -11,7 +11,7 @@ import functools
 import threading
 import time
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
 
 import msgspec
 
+from runbook import clock
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.learnt import learnt
 from runbook.model import Reading
@@ -80,11 +81,21 @@ def probe(
 class Readings:
     """The readings of one judgement: taken once each, or served from a record of an earlier run."""
 
-    def __init__(self, *, ends_at: float | None = None, record: tuple[Reading, ...] | None = None) -> None:
-        """``ends_at`` is the run's end on the monotonic clock; ``record`` replaces the live targets."""
-        self._ends_at = ends_at
+    def __init__(
+        self,
+        *,
+        ends_at: float | None = None,
+        record: tuple[Reading, ...] | None = None,
+        taken_at: datetime | None = None,
+    ) -> None:
+        """``ends_at`` is the run's end on the monotonic clock; ``record`` replaces the live targets.
+
+        A record is judged at the moment it was taken: ``taken_at``.
+        """
+        self._ends_at, self.taken_at = ends_at, taken_at
         self._record = None if record is None else {(r.target, r.request): r for r in record}
         self._slots: dict[tuple[str, str], _Slot] = {}
+        self._adopted: dict[tuple[str, str], Reading] = {}
         self._fallen: dict[tuple[str, str], ProbeError] = {}
         self._guard = threading.Lock()
 
@@ -93,16 +104,26 @@ class Readings:
         return None if self._ends_at is None else max(self._ends_at - time.monotonic(), 0.0)
 
     def taken(self) -> tuple[Reading, ...]:
-        """Every reading that is complete, oldest first."""
+        """Every reading that is complete, oldest first; of a record all that it holds."""
         with self._guard:
             done = [s.reading for s in self._slots.values() if s.reading is not None]
+            done += (reading for request, reading in self._adopted.items() if request not in self._slots)
+        done += (self._record or {}).values()
         return tuple(sorted(done, key=lambda r: r.taken_at))
+
+    def adopt(self, readings: Iterable[Reading]) -> None:
+        """Take over what was read elsewhere for the same run: who asks the same is served from it."""
+        with self._guard:
+            for reading in readings:
+                self._adopted.setdefault((reading.target, reading.request), reading)
 
     def read(self, target: Readable, spec: ProbeSpec, request: str, take: Callable[[], Any], kind: Any) -> Any:
         """The value of one request. Raises ProbeError when it cannot be had in time."""
         _note_use(f"{target.name}.{request}")
         if self._record is not None:
             return _replayed(self._record, target.name, request, kind)
+        if (target.name, request) in self._adopted:
+            return _replayed(self._adopted, target.name, request, kind)
         slot, first = self._slot(target.name, request, spec.deadline)
         if first:
             self._start(slot, (target.name, spec.channel), take, kind)
@@ -194,7 +215,8 @@ def reading_through(readings: Readings) -> Iterator[list[str]]:
     uses: list[str] = []
     source, used = _readings.set(readings), _uses.set(uses)
     try:
-        yield uses
+        with clock.standing_at(readings.taken_at):
+            yield uses
     finally:
         _readings.reset(source)
         _uses.reset(used)

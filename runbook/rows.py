@@ -163,6 +163,8 @@ def declared() -> tuple[Row, ...]:
 
 def find(id: str) -> Row:
     """Look a row up by id, in any case. Raises SettingsError with the nearest id there is."""
+    if id in _registry:
+        return _registry[id]
     for known, found in _registry.items():
         if known.casefold() == id.casefold():
             return found

@@ -9,7 +9,7 @@ import time
 import zoneinfo
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +31,8 @@ class Mandate(Protocol):
 
 @dataclass(frozen=True)
 class Site:
-    """One environment, opened for one run. ``record`` replaces the live targets by an earlier run's readings.
+    """One environment, opened for one run. ``record`` replaces the live targets by an earlier run's readings, which
+    were ``taken_at`` some moment: then that is this site's now.
 
     ``began`` is when that was, on the monotonic clock: the run's deadline counts from there, start-up included.
     With a ``mandate`` nothing acts by policy: only what the mandate approves does.
@@ -45,13 +46,21 @@ class Site:
     reports_folder: Path
     fixing: bool = False
     record: tuple[Reading, ...] | None = None
+    taken_at: datetime | None = None
     mandate: Mandate | None = None
     file: Path | None = None
     began: float = field(default_factory=time.monotonic)
+    docx_template: Path | None = None
+    executor: str = "threads"
+    rows_at_once: int = 256
 
     def today(self) -> date:
         """The day in the site's zone."""
-        return datetime.now(self.zone).date()
+        return self.now().astimezone(self.zone).date()
+
+    def now(self) -> datetime:
+        """The moment that rows are judged at, in UTC."""
+        return self.taken_at or datetime.now(UTC)
 
 
 def open_site(
@@ -90,6 +99,9 @@ def open_site(
         fixing=fixing,
         record=record,
         file=settings.file,
+        docx_template=docx_template(settings),
+        executor=settings.site.executor,
+        rows_at_once=settings.site.rows_at_once,
     )
 
 
@@ -105,6 +117,12 @@ def _with_neighbours(environment: EnvironmentSettings, folder: Path, params: Map
         packs=msgspec.structs.replace(packs, folders=tuple(folder / one for one in packs.folders)),
         waivers=(*environment.waivers, *(site_file.read(folder / file, WaiversFile).waivers if file else ())),
     )
+
+
+def docx_template(settings: Settings) -> Path | None:
+    """The site's Word template; a relative one lies beside the site file."""
+    given = settings.site.docx_template
+    return given and (settings.file or Path()).parent / given
 
 
 def default_state_folder() -> Path:

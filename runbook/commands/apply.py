@@ -14,6 +14,7 @@ import msgspec
 from runbook import site_file
 from runbook.commands import catalogue, check
 from runbook.commands.approve import signed
+from runbook.commands.monitoring import could_not_tell
 from runbook.commands.options import Duration, as_json, of_language, of_signer, of_site
 from runbook.errors import PlanError
 from runbook.plans import approving, mandate, notice, plan_file
@@ -99,10 +100,11 @@ def _run(plan: PlanFile, file: Path, standing: Standing, site: Site, output: Pat
         run = check.driven(check.Watching(site, board, rows), None, None)
         run = msgspec.structs.replace(run, plan_file=notice.applied(plan, file, standing, run))
         folder = output or site.reports_folder / run.id
-        files = check.written(reports, run, folder, check.FORMATS, language)
+        files = check.written(reports, run, folder, check.FORMATS, language, site.docx_template)
         if as_json:
             sys.stdout.buffer.write(reports.render(run, "json", language))
         else:
             board.finished(run, files)
     unkept = check.could_not_keep(site, run, folder)
-    return check.exit_code(run, files is None or unkept)
+    untold = could_not_tell(site, run, language, whole=False)
+    return check.exit_code(run, files is None or unkept or untold)

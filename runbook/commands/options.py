@@ -13,6 +13,9 @@ from runbook.tongue import _
 from runbook.units import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
+#: The formats that every run leaves, and those that are written when they are asked for.
+FORMATS = ("json", "html", "markdown", "junit")
+ON_REQUEST = ("markdown:gitlab", "markdown:jira", "docx", "pdf", "nagios", "prometheus")
 
 
 class Duration(click.ParamType[timedelta]):
@@ -56,6 +59,13 @@ def of_site(command: F) -> F:
     command = click.option("--env", metavar="NAME", help=_("Environment of the site file"))(command)
     file = click.Path(dir_okay=False, path_type=Path)
     return click.option("--settings", type=file, metavar="FILE", help=_("The site file"))(command)
+
+
+def of_formats(command: F) -> F:
+    """``--format``."""
+    choice = click.Choice((*FORMATS, *ON_REQUEST))
+    words = _("Report formats, may be repeated (default: json, html, markdown and junit)")
+    return click.option("--format", "formats", multiple=True, type=choice, help=words)(command)
 
 
 def of_language(command: F) -> F:

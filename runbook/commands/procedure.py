@@ -16,8 +16,8 @@ from runbook import site_file
 from runbook.acting.copies import open_journal
 from runbook.acting.locks import acting_alone
 from runbook.cli import Exit, complain
-from runbook.commands.check import EXITS, FORMATS
-from runbook.commands.options import as_json, of_language, of_site
+from runbook.commands.check import EXITS
+from runbook.commands.options import FORMATS, as_json, of_formats, of_language, of_site
 from runbook.errors import HistoryError, LockError, ReportError, RunbookError
 from runbook.model import Run, worst_of
 from runbook.run_id import new_run_id
@@ -44,14 +44,10 @@ class Asked:
 def of_procedure(command: F) -> F:
     """The options of :class:`Asked`, which reach the command as keywords of these names."""
     folder = click.Path(file_okay=False, path_type=Path)
-    formats = click.Choice(FORMATS)
     command = click.option("-q", "--quiet", is_flag=True, help=_("Say nothing but errors"))(command)
     command = of_language(as_json(command))
     command = click.option("--output", type=folder, metavar="FOLDER", help=_("Where reports go"))(command)
-    formatted = click.option(
-        "--format", "formats", multiple=True, type=formats, help=_("Report formats (default: all)")
-    )
-    command = of_site(formatted(command))
+    command = of_site(of_formats(command))
     return click.option("--execute", is_flag=True, help=_("Do it; without this nothing is changed"))(command)
 
 
@@ -121,7 +117,7 @@ def _kept(reports: Any, site: Site, run: Run, asked: Asked, language: Any) -> di
     folder = asked.output or site.reports_folder / run.id
     files: dict[str, Path] | None = None
     try:
-        files = reports.write(run, folder, asked.formats or FORMATS, language)
+        files = reports.write(run, folder, asked.formats or FORMATS, language, template=site.docx_template)
         site.history.keep(run, worst_of(run), folder)
     except (ReportError, HistoryError) as error:
         complain(told(error.said))

@@ -8,10 +8,9 @@ from pathlib import Path
 import click
 
 from runbook import site_file
-from runbook.commands.check import FORMATS
-from runbook.commands.options import of_language, of_site
+from runbook.commands.options import FORMATS, of_formats, of_language, of_site
 from runbook.errors import SettingsError
-from runbook.site import open_site
+from runbook.site import docx_template, open_site
 from runbook.tongue import _
 
 
@@ -21,7 +20,7 @@ from runbook.tongue import _
 )
 @click.argument("run", metavar="RUN", default="last")
 @of_site
-@click.option("--format", "formats", multiple=True, type=click.Choice(FORMATS), help=_("Report formats (default: all)"))
+@of_formats
 @click.option(
     "--output", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help=_("Where reports go")
 )
@@ -33,9 +32,21 @@ def report(
     folder = Path(run) if Path(run).is_dir() else folder_of(run, settings, env)
     reports = importlib.import_module("reports")
     stored = reports.read(folder)
-    written = reports.write(stored, output or folder, formats or FORMATS, reports.speaking(stored.environment, lang))
+    language, template = reports.speaking(stored.environment, lang), _template(formats, settings)
+    written = reports.write(stored, output or folder, formats or FORMATS, language, template=template)
     for path in written.values():
         click.echo(path)
+
+
+def _template(formats: tuple[str, ...], settings: Path | None) -> Path | None:
+    """The site's Word template; None where no document is asked for, and where there is no site: a run needs none."""
+    if "docx" not in formats:
+        return None
+    try:
+        file = settings or site_file.find()
+    except SettingsError:
+        return None
+    return docx_template(site_file.load(file))
 
 
 def folder_of(run: str, settings: Path | None, env: str | None) -> Path:

@@ -9,6 +9,9 @@ from runbook.settings.broker import BrokerSettings
 from runbook.settings.database import DatabaseSettings
 from runbook.settings.hosts import HostsSettings
 from runbook.settings.logs import LogAccess, LogsSettings
+from runbook.settings.metrics import MetricsSettings
+from runbook.settings.nightly import NightlySettings
+from runbook.settings.notifications import NotificationsSettings
 from runbook.settings.packs import PacksSettings
 from runbook.settings.policy import ApprovalSettings, Freeze, Level, Permission, PolicySettings, Window
 from runbook.settings.prometheus import PrometheusSettings
@@ -17,6 +20,7 @@ from runbook.settings.schedule import ScheduleSettings
 from runbook.settings.site import EnvironmentSettings, Settings, SiteSettings
 from runbook.settings.sql_rows import SqlRowsSettings
 from runbook.settings.storage import ArchiveSettings, StorageSettings
+from runbook.settings.tickets import TicketsSettings
 from runbook.settings.waivers import Waiver
 from runbook.settings.words import Keys, Login, Secret, Size, Strict
 from runbook.settings.workers import WorkersSettings
@@ -38,6 +42,9 @@ __all__ = [
     "LogAccess",
     "Login",
     "LogsSettings",
+    "MetricsSettings",
+    "NightlySettings",
+    "NotificationsSettings",
     "PacksSettings",
     "Permission",
     "PolicySettings",
@@ -52,6 +59,7 @@ __all__ = [
     "StorageSettings",
     "Strict",
     "ThrottleSettings",
+    "TicketsSettings",
     "Waiver",
     "Window",
     "WorkersSettings",

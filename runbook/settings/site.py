@@ -17,14 +17,19 @@ from runbook.settings.broker import BrokerSettings
 from runbook.settings.database import DatabaseSettings
 from runbook.settings.hosts import HostsSettings
 from runbook.settings.logs import LogsSettings
+from runbook.settings.metrics import MetricsSettings
+from runbook.settings.nightly import NightlySettings
+from runbook.settings.notifications import NotificationsSettings
 from runbook.settings.packs import PacksSettings
 from runbook.settings.policy import PolicySettings
 from runbook.settings.prometheus import PrometheusSettings
 from runbook.settings.purge import PurgeSettings
 from runbook.settings.schedule import ScheduleSettings
 from runbook.settings.security import SecuritySettings
+from runbook.settings.service_levels import ServiceLevelSettings
 from runbook.settings.sql_rows import SqlRowsSettings
 from runbook.settings.storage import ArchiveSettings, StorageSettings
+from runbook.settings.tickets import TicketsSettings
 from runbook.settings.waivers import Waiver
 from runbook.settings.words import Strict
 from runbook.settings.workers import WorkersSettings
@@ -43,6 +48,7 @@ class EnvironmentSettings(Strict, frozen=True, kw_only=True):
     logs: LogsSettings | None = None
     hosts: HostsSettings | None = None
     prometheus: PrometheusSettings | None = None
+    metrics: MetricsSettings = msgspec.field(default_factory=MetricsSettings)
     archive: ArchiveSettings = msgspec.field(default_factory=ArchiveSettings)
     purge: PurgeSettings = msgspec.field(default_factory=PurgeSettings)
     backup: BackupSettings = msgspec.field(default_factory=BackupSettings)
@@ -53,10 +59,13 @@ class EnvironmentSettings(Strict, frozen=True, kw_only=True):
     waivers_file: Path | None = None
     security: SecuritySettings = msgspec.field(default_factory=SecuritySettings)
     limits: dict[str, dict[str, str | int | float]] = {}
+    service_levels: ServiceLevelSettings = msgspec.field(default_factory=ServiceLevelSettings)
     settling: dict[str, timedelta] = {}
     policy: PolicySettings = msgspec.field(default_factory=PolicySettings)
     acting: ActingSettings = msgspec.field(default_factory=ActingSettings)
     journal: JournalSettings = msgspec.field(default_factory=JournalSettings)
+    tickets: TicketsSettings | None = None
+    notifications: NotificationsSettings | None = None
     deadline: timedelta = timedelta(seconds=15)
 
 
@@ -69,12 +78,20 @@ class SiteSettings(Strict, frozen=True, kw_only=True):
     environment: str | None = None
     state: Path | None = None
     reports: Path | None = None
+    executor: str = "threads"
+    rows_at_once: int = 256
+    docx_template: Path | None = None
+    nightly: NightlySettings = msgspec.field(default_factory=NightlySettings)
 
     def __post_init__(self) -> None:
         try:
             zoneinfo.ZoneInfo(self.timezone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError):
             raise ValueError(f"{self.timezone!r} is no time zone of this machine") from None
+        if self.executor != "threads" and not self.executor.startswith("dask://"):
+            raise ValueError(f"{self.executor!r} is no executor: threads, or dask://host:port")
+        if self.rows_at_once < 1:
+            raise ValueError("rows_at_once must be at least 1")
 
 
 class Settings(Strict, frozen=True, kw_only=True):

@@ -12,11 +12,11 @@ import pytest
 
 from runbook.limits import Limits
 from runbook.plugin import SITE
-from runbook.targets.opening import open_target
+from runbook.targets.opening import memory_of, open_target
 
 if TYPE_CHECKING:
-    from runbook.history import History
     from runbook.site import Site
+    from runbook.targets.memory import Memory
     from runbook.targets.prometheus.prometheus import Prometheus
 
 
@@ -33,10 +33,9 @@ def limits() -> Limits:
 
 
 @pytest.fixture(scope="session")
-def history(site: Site, prometheus: Prometheus) -> History:
+def history(site: Site, prometheus: Prometheus) -> Memory:
     """Earlier runs' measures, and what Prometheus kept where they are too few."""
-    site.history.elsewhere = prometheus if site.settings.prometheus is not None else None
-    return site.history
+    return memory_of(site, prometheus)
 
 
 def _target(name: str, doc: str) -> Any:

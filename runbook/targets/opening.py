@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from runbook.site import Site
+from runbook.targets.memory import Memory
 
 #: Target → its module and class. They are named, not imported: a module is loaded when its target is made, and so a
 #: procedure, which stands on this package and which nothing in here may import, can be a target of rows too.
@@ -42,6 +43,11 @@ def open_target(name: str, site: Site) -> Any:
         "workers": {"hosts": site.settings.hosts},
     }
     return made(name, getattr(site.settings, name), environment=site.environment.name, **more.get(name, {}))
+
+
+def memory_of(site: Site, prometheus: Any) -> Memory:
+    """The history of the site's environment, with Prometheus behind it where that is configured."""
+    return Memory(site.history, prometheus if site.settings.prometheus is not None else None)
 
 
 def _scripts(site: Site) -> Any:

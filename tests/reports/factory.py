@@ -83,6 +83,11 @@ def incident() -> Run:
     )
 
 
+def replaced(**fields: Any) -> Run:
+    """The same night with other rows, or another end."""
+    return msgspec.structs.replace(incident(), **fields)
+
+
 def queue() -> Record:
     """QUEUE-01: the workers are down, started again, and the queue shrinks."""
     breached = Verdict(

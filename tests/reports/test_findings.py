@@ -115,7 +115,7 @@ def waived(record: Record, **changes: Any) -> Record:
 def test_a_waiver_is_shown_in_every_format(tmp_path: Path, record: Record, holds: bool, code: str) -> None:
     against = None if holds else text("The waiver expired on {day}", day="2026-11-20")
     run = replace(factory.incident(), records=(waived(record, holds=holds, against=against),))
-    written = reports.write(run, tmp_path, reports.FORMATS, Language(code))
+    written = reports.write(run, tmp_path, (*reports.USUAL, "markdown:gitlab"), Language(code))
     for kind, path in written.items():
         page = path.read_text()
         assert "Ana Invención" in page, kind

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from runbook.acting import journal
@@ -360,6 +361,25 @@ def test_a_breach_remembers_since_when(tmp_path: Path) -> None:
     second = run_of(tmp_path, Tank(25), tank_row(), fixing=False)
     assert second.records[0].breached_since == first.records[0].verdict.judged_at
     assert [value for _at, value in second.records[0].trend] == [25.0, 25.0]
+
+
+NIGHTS = tuple(timedelta(days=n) for n in range(2, 7))
+MINUTES = tuple(timedelta(minutes=n) for n in range(1, 13))
+
+
+@pytest.mark.parametrize(("ages", "seen"), [(NIGHTS, 5), (MINUTES + NIGHTS, 12), ((timedelta(days=40),), 0)])
+def test_the_trend_goes_over_nights_where_the_day_saw_few_runs(
+    tmp_path: Path, ages: tuple[timedelta, ...], seen: int
+) -> None:
+    tonight = run_of(tmp_path, Tank(25), tank_row(), fixing=False)
+    [record], opened = tonight.records, site_at(tmp_path, fixing=False)
+    for age in ages:
+        verdict = msgspec.structs.replace(record.verdict, judged_at=record.verdict.judged_at - age)
+        records = (msgspec.structs.replace(record, verdict=verdict),)
+        opened.history.keep(msgspec.structs.replace(tonight, id=f"R-{age}", records=records), State.OK, None)
+    opened.history.close()
+    again = run_of(tmp_path, Tank(25), tank_row(), fixing=False)
+    assert len(again.records[0].trend) == seen + 2, "the earlier ones, tonight's, and this one"
 
 
 def test_a_record_of_readings_is_judged_the_same_without_the_target(tmp_path: Path) -> None:
