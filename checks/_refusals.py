@@ -64,7 +64,9 @@ class Refusals:
             return True
         if works or (self.door is Door.OPEN and not alive):
             return False
-        return self.door in (Door.FULL, Door.SHUT) or not self.went_on
+        if self.door in (Door.FULL, Door.SHUT):
+            return True
+        return False if self.went_on else _may_come_again(self.logged)
 
 
 def look(database: Database, logs: Logs, service: str) -> Refusals:
@@ -136,8 +138,22 @@ def full_limits(connections: Connections) -> Iterator[Evidence]:
 
 def _goes_on(group: ErrorGroup) -> bool:
     """Whether the next error may still come: three times the pause between them has not passed since the last."""
-    pause = (group.last - group.first) / (group.count - 1) if group.count > 1 else FRESH
-    return clock.now() - group.last <= min(FRESH, max(SOON, 3 * pause))
+    return clock.now() - group.last <= min(FRESH, max(SOON, 3 * (_pause(group) or FRESH)))
+
+
+def _may_come_again(groups: tuple[ErrorGroup, ...]) -> bool | None:
+    """Whether a service that has logged nothing since may be refused again after its usual pause, however long that is.
+
+    Errors that came every second, and then silence, are over: whoever logs nothing since is kept by something else.
+    None where one came alone: nobody knows its pause.
+    """
+    again = [None if (pause := _pause(group)) is None else clock.now() - group.last <= 3 * pause for group in groups]
+    return True if True in again else None if None in again else False
+
+
+def _pause(group: ErrorGroup) -> timedelta | None:
+    """The pause between errors of a group; None where there was one."""
+    return (group.last - group.first) / (group.count - 1) if group.count > 1 else None
 
 
 def _room(connections: Connections) -> Evidence:

@@ -13,6 +13,7 @@ from typing import Any
 from lab import site
 from lab.incidents import database
 from lab.place import Place
+from lab.servers import postgres
 
 #: Where the runbook remembers what it tried, in the database.
 SCHEMA = "muses_runbook"
@@ -56,11 +57,15 @@ def file(place: Place) -> Path:
 
 
 def forget(place: Place) -> None:
-    """Empty what acting runs remember of attempts in the database, for all machines, where there is such a table."""
+    """Empty what the database remembers: attempts of acting runs, where it has such a table, and what statements cost.
+
+    An index that the last drill's pile of records asks for is no part of this one.
+    """
     there = "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'attempt'"
     with database.unseen(place) as connection:
         if connection.execute(there, [SCHEMA]).rowcount:
             connection.execute(f"TRUNCATE {SCHEMA}.attempt")
+    postgres.forget_statements(place)
 
 
 def tables(place: Place, policy: str) -> dict[str, dict[str, Any]]:

@@ -307,11 +307,20 @@ class TestRefusals:
         found = findings(errors=told, queue=queue(*line(0, 900), acknowledge_rate=20.0 if works else 0.0))
         assert found["database_refuses_the_workers"].proof is expected
 
-    def test_older_errors_count_while_nothing_else_is_logged(self) -> None:
+    @pytest.mark.parametrize(
+        ("count", "expected"),
+        [
+            pytest.param(4, C, id="they came every 20 s: the next may"),
+            pytest.param(100, R, id="they came every second: over, something else keeps the service silent"),
+            pytest.param(1, U, id="one alone: nobody knows"),
+        ],
+    )
+    def test_older_errors_while_nothing_else_is_logged(self, count: int, expected: Proof) -> None:
+        """Bug: of a database that had refused a while ago, a worker that hung since was told to be refused still."""
         ago = timedelta(seconds=40)
-        told = errors(group("database", ago=ago), last_line_at=fakes.now() - ago)
+        told = errors(group("database", ago=ago, count=count), last_line_at=fakes.now() - ago)
         found = findings(errors=told, queue=queue(*line(0, 900), acknowledge_rate=0.0))
-        assert found["database_refuses_the_workers"].proof is C
+        assert found["database_refuses_the_workers"].proof is expected
 
 
 class TestNumbers:
