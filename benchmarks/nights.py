@@ -20,11 +20,11 @@ import reports
 from benchmarks.measure import row
 from reports.language import Language
 from runbook.cli import RARELY
-from runbook.commands.nightly_index import Past, index_of
+from runbook.commands.nightly.index import Past, index_of
 from runbook.history import History
+from runbook.history.nights import Nights
 from runbook.incidents import incidents
 from runbook.model import Environment, Measure, Record, Run, State, Verdict, worst_of
-from runbook.nights import Nights
 from runbook.settings import EnvironmentSettings, Settings
 from runbook.text import Quantity, bilingual, text
 

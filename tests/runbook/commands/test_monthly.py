@@ -17,7 +17,7 @@ from runbook.cli import commands
 from runbook.commands.monthly import _span
 from runbook.errors import ReportError, SettingsError
 from tests.reports import telling
-from tests.runbook.test_postmortem import an_hour, keep, site
+from tests.runbook.commands.test_postmortem import an_hour, keep, site
 
 __all__ = ["site"]
 replace = msgspec.structs.replace

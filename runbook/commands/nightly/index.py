@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from runbook.errors import ReportError
 from runbook.history import KEPT, History, Judged
+from runbook.history.nights import Night
 from runbook.model import Record, Run, State
-from runbook.nights import Night
 from runbook.settings import Settings
 
 _BREACHED = (State.WARNING, State.CRITICAL)

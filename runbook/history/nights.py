@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from runbook.history_file import HistoryFile
+from runbook.history.file import HistoryFile
 from runbook.model import State
 from runbook.settings import NightlySettings
 from runbook.text import Text

@@ -18,11 +18,11 @@ from reports.language import Language
 from runbook.cli import Exit
 from runbook.commands import nightly as command
 from runbook.commands.check_many import Interrupted, Outcome
-from runbook.commands.nightly_keeping import alone
+from runbook.commands.nightly.keeping import alone
 from runbook.errors import LockError, SettingsError
 from runbook.history import History
+from runbook.history.nights import Nights
 from runbook.model import Environment, Proven, Record, Run, State, Verdict, Verification, worst_of
-from runbook.nights import Nights
 from runbook.text import bilingual, text
 from tests.runbook.delivery.servers import TOKEN, GitHub, served
 from tests.runbook.test_cli import said

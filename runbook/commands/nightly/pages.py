@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runbook import tongue
-from runbook.commands.nightly_index import Past, index_of
-from runbook.commands.nightly_keeping import could_remove
+from runbook.commands.nightly.index import Past, index_of
+from runbook.commands.nightly.keeping import could_remove
 from runbook.delivery.publishing import INDEX, Folder, Published, open_place, publish
 from runbook.errors import DeliveryError, SettingsError
 from runbook.history import History
-from runbook.nights import Night, Nights, expired
+from runbook.history.nights import Night, Nights, expired
 from runbook.settings import Settings
 from runbook.site import default_state_folder
 from runbook.text import Text

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from runbook.errors import LockError
-from runbook.nights import Night
+from runbook.history.nights import Night
 from runbook.text import text
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from runbook.history import History
+from runbook.history.nights import Night, Nights, expired
 from runbook.model import State
-from runbook.nights import Night, Nights, expired
 from runbook.settings import NightlySettings
 from runbook.text import text
-from tests.runbook.test_history import run_at
+from tests.runbook.history.test_history import run_at
 
 NOW = datetime(2026, 11, 25, 5, 0, tzinfo=UTC)
 

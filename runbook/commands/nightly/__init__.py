@@ -16,9 +16,9 @@ from runbook import site_file
 from runbook.cli import Exit, complain
 from runbook.commands.check_many import Interrupted, Outcome, judge_all
 from runbook.commands.driving import EXITS
-from runbook.commands.nightly_keeping import alone, writing_pages
-from runbook.commands.nightly_pages import Pages, nights_of, state_folder, write_pages
-from runbook.commands.nightly_tickets import could_deliver
+from runbook.commands.nightly.keeping import alone, writing_pages
+from runbook.commands.nightly.pages import Pages, nights_of, state_folder, write_pages
+from runbook.commands.nightly.tickets import could_deliver
 from runbook.commands.options import as_json, of_language
 from runbook.errors import DeliveryError, HistoryError, SettingsError
 from runbook.model import State, worst, worst_of

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from runbook import history_keeping
-from runbook.history_file import HistoryFile
+from runbook.history import keeping
+from runbook.history.file import HistoryFile
 from runbook.model import Run, State
 
 #: How long verdicts and measures are kept; runs and attempts stay.
@@ -206,9 +206,9 @@ class History:
             database.execute(
                 "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, ?, ?)", (*kept, str(folder) if folder else None)
             )
-            history_keeping.keep_verdicts(database, self.environment, run)
-            history_keeping.keep_measures(database, self.environment, run)
-            history_keeping.let_go(database, self.environment, _after(KEPT))
+            keeping.keep_verdicts(database, self.environment, run)
+            keeping.keep_measures(database, self.environment, run)
+            keeping.let_go(database, self.environment, _after(KEPT))
 
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
