@@ -6,7 +6,6 @@ import importlib
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import click
 
 from runbook import site_file
 from runbook.commands import stored_runs
-from runbook.commands.options import as_json, of_language, of_site
-from runbook.commands.postmortem import FORMS, USUAL
+from runbook.commands.drafts import Draft, of_draft, show
+from runbook.commands.options import of_site
 from runbook.history import Judged
 from runbook.incidents import Incident, incidents
 from runbook.site import Site, open_site
@@ -49,18 +48,7 @@ class Month(click.ParamType[tuple[int, int]]):
 )
 @click.argument("month", required=False, type=Month(), metavar="[YYYY-MM]")
 @of_site
-@click.option(
-    "--format", "forms", multiple=True, type=click.Choice(FORMS), help=_("Forms (default: markdown and html)")
-)
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help=_("Where it goes (default: monthly beside the reports)"),
-)
-@click.option("--replace", is_flag=True, help=_("Write anew what is there already"))
-@of_language
-@as_json
+@of_draft(_("Where it goes (default: monthly beside the reports)"))
 def monthly(
     month: tuple[int, int] | None,
     settings: Path | None,
@@ -79,16 +67,9 @@ def monthly(
     if as_json:
         click.echo(room.facts(told), nl=False)
         return
-    language = importlib.import_module("reports").speaking(site.environment, lang)
-    suffixes = importlib.import_module("reports.drafts").SUFFIXES
-    stem = importlib.import_module("reports.clean").file_stem(f"{site.environment.name}-{year}-{number:02d}")
-    files = {
-        f"{stem}{suffixes[form]}": partial(room.render, told, form, language, site.docx_template)
-        for form in forms or USUAL
-    }
+    draft = Draft(room, told, f"{site.environment.name}-{year}-{number:02d}")
     folder = output or site.reports_folder.parent / "monthly"
-    for path in stored_runs.write(folder, files, replace=replace):
-        click.echo(path)
+    show(draft, site, folder, forms=forms, lang=lang, replace=replace)
 
 
 def _last_month(site: Site) -> tuple[int, int]:

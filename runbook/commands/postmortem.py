@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import click
 
 from runbook import site_file
 from runbook.commands import stored_runs
-from runbook.commands.options import as_json, of_language, of_site
+from runbook.commands.drafts import Draft, of_draft, show
+from runbook.commands.options import of_site
 from runbook.commands.report import folder_of
 from runbook.decoding import nearest_to
 from runbook.errors import ReportError, SettingsError
@@ -24,9 +24,6 @@ from runbook.site import Site, open_site
 from runbook.text import text
 from runbook.tongue import _
 
-#: The names of ``reports.drafts.SUFFIXES``, which is imported only when one is written.
-FORMS = ("markdown", "html", "docx")
-USUAL = ("markdown", "html")
 _BREACHED = (State.WARNING, State.CRITICAL)
 #: How far before an incident the judgements are looked at: to know when its rows were last in order.
 _BEFORE = timedelta(days=2)
@@ -42,18 +39,7 @@ _BEFORE = timedelta(days=2)
 )
 @click.argument("named", nargs=-1, metavar="[RUN...|INCIDENT]")
 @of_site
-@click.option(
-    "--format", "forms", multiple=True, type=click.Choice(FORMS), help=_("Forms (default: markdown and html)")
-)
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help=_("Where it goes (default: postmortems beside the reports)"),
-)
-@click.option("--replace", is_flag=True, help=_("Write anew what is there already"))
-@of_language
-@as_json
+@of_draft(_("Where it goes (default: postmortems beside the reports)"))
 def postmortem(
     named: tuple[str, ...],
     settings: Path | None,
@@ -71,16 +57,8 @@ def postmortem(
     if as_json:
         click.echo(room.facts(case), nl=False)
         return
-    language = importlib.import_module("reports").speaking(site.environment, lang)
-    suffixes = importlib.import_module("reports.drafts").SUFFIXES
-    stem = importlib.import_module("reports.clean").file_stem(f"postmortem-{case.id}")
-    files = {
-        f"{stem}{suffixes[form]}": partial(room.render, case, form, language, site.docx_template)
-        for form in forms or USUAL
-    }
     folder = output or site.reports_folder.parent / "postmortems"
-    for path in stored_runs.write(folder, files, replace=replace):
-        click.echo(path)
+    show(Draft(room, case, f"postmortem-{case.id}"), site, folder, forms=forms, lang=lang, replace=replace)
 
 
 def _case(site: Site, named: Sequence[str], settings: Path | None, env: str | None) -> Any:
