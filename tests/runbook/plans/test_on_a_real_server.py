@@ -109,7 +109,7 @@ def roles_seen(server: PostgresServer, since: int) -> set[str]:
 
 
 def run_of(desk: Path) -> Any:
-    newest = max((desk / "state" / "runs").glob("*/*.json"), key=lambda path: path.name)
+    newest = max((desk / "state" / "runs").glob("*/*.json"), key=lambda path: path.stat().st_mtime_ns)
     return json.loads(newest.read_text())
 
 
