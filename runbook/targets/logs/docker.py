@@ -11,8 +11,8 @@ import msgspec
 
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings.log_sources import Docker
+from runbook.targets.logs.asking import Asked, replicas
 from runbook.targets.logs.files import Tail, lines_of
-from runbook.targets.logs.sources import Asked, replicas
 from runbook.targets.web import End, Web
 from runbook.text import text
 

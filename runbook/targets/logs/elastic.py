@@ -11,8 +11,8 @@ import msgspec
 
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings.log_sources import Elastic
+from runbook.targets.logs.asking import Asked
 from runbook.targets.logs.files import Tail
-from runbook.targets.logs.sources import Asked
 from runbook.targets.logs.times import Clock
 from runbook.text import text
 

@@ -19,8 +19,8 @@ from typing import NamedTuple
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings.log_sources import HostFiles
 from runbook.targets.hosts.shell import host_name, run, shown
+from runbook.targets.logs.asking import Asked
 from runbook.targets.logs.files import ROTATED, Tail, lines_of
-from runbook.targets.logs.sources import Asked
 from runbook.text import text
 
 #: The characters of a pattern that the host's shell is to understand; all others are quoted.

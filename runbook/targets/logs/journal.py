@@ -23,8 +23,8 @@ from runbook.errors import ProbeError, ProbeFailure
 from runbook.learnt import learnt
 from runbook.settings.log_sources import Journal
 from runbook.targets.hosts.shell import host_name, run, shown
+from runbook.targets.logs.asking import Asked
 from runbook.targets.logs.files import Tail
-from runbook.targets.logs.sources import Asked
 from runbook.text import text
 
 #: What journalctl writes of one message, at least: cursor, times, boot.

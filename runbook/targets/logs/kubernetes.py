@@ -17,9 +17,9 @@ import msgspec
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import Secret
 from runbook.settings.log_sources import Pods
+from runbook.targets.logs.asking import Asked, replicas
 from runbook.targets.logs.docker import MOST, SHORTEST_LINE, stamped
 from runbook.targets.logs.files import Tail
-from runbook.targets.logs.sources import Asked, replicas
 from runbook.targets.web import Identity, Web
 from runbook.text import text
 

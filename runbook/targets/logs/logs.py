@@ -16,9 +16,10 @@ from runbook.redact import masked_text
 from runbook.settings import HostsSettings, LogsSettings
 from runbook.settings.log_sources import Files, parsed, sources_of
 from runbook.targets.base import Target
+from runbook.targets.logs.asking import Asked
 from runbook.targets.logs.files import Tail, matching
 from runbook.targets.logs.groups import ErrorGroup, ErrorGroups, grouped
-from runbook.targets.logs.sources import Asked, read, read_all
+from runbook.targets.logs.sources import read, read_all
 from runbook.targets.logs.times import window
 from runbook.targets.rights import Right
 from runbook.targets.slow_log.findings import SlowStatement

@@ -10,8 +10,8 @@ import msgspec
 
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings.log_sources import Loki
+from runbook.targets.logs.asking import Asked
 from runbook.targets.logs.files import Tail
-from runbook.targets.logs.sources import Asked
 from runbook.targets.web import Web
 from runbook.text import text
 

@@ -18,9 +18,9 @@ import pytest
 from runbook.errors import ProbeError, ProbeFailure
 from runbook.settings import HostsSettings, Size
 from runbook.settings.log_sources import HostFiles
+from runbook.targets.logs.asking import Asked
 from runbook.targets.logs.host_files import Found, listing, pieces_of, quoted
 from runbook.targets.logs.logs import Logs
-from runbook.targets.logs.sources import Asked
 from tests.booted_hosts import PLAIN, BootedHost
 from tests.runbook.targets.logs.saying import SERVICE, line, logs
 
