@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from lab import site, supervision
+from lab import installed, site, supervision
 from lab.commands import Command
 from lab.errors import LabError
 from lab.place import SCHEMA, Place
@@ -84,7 +84,9 @@ def status(home: Path) -> Status:
 
 def _founded(home: Path, schema: str | None, programs: Path | None) -> Place:
     if not (home / "place.json").exists():
-        return Place.new(home, schema=schema or SCHEMA, postgres=programs and postgres.checked(programs.absolute()))
+        return Place.new(
+            home, schema=schema or SCHEMA, postgres=programs and installed.with_postgres(programs.absolute())
+        )
     place = Place.load(home)
     for wanted, kept, what in (
         (schema, place.schema, "el esquema"),

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from lab import installed
 from lab.errors import LabError
 from lab.ports import LOOPBACK, Ports, free_ports
 
@@ -60,9 +61,6 @@ class Place:
 
         Raises LabError where no PostgreSQL or RabbitMQ is found, or a lab is there already.
         """
-        from lab.servers import postgres as postgres_server
-        from lab.servers import rabbitmq as rabbitmq_server
-
         home = home.absolute()
         if (home / "place.json").exists():
             raise LabError(f"en {home} ya hay un laboratorio")
@@ -72,8 +70,8 @@ class Place:
             ports=free_ports(),
             sockets=home / "run",
             mark=secrets.token_hex(16),
-            postgres=postgres or postgres_server.programs(),
-            rabbitmq=rabbitmq or rabbitmq_server.root(),
+            postgres=postgres or installed.postgres_programs(),
+            rabbitmq=rabbitmq or installed.rabbitmq_root(),
         )
         return place._settled()
 
@@ -100,13 +98,11 @@ class Place:
 
         Raises LabError where no PostgreSQL is found.
         """
-        from lab.servers import postgres, rabbitmq
-
         return replace(
             self,
             ports=free_ports(self.ports),
-            postgres=self.postgres if postgres.is_in(self.postgres) else postgres.programs(),
-            rabbitmq=rabbitmq.root(self.rabbitmq),
+            postgres=self.postgres if installed.has_postgres(self.postgres) else installed.postgres_programs(),
+            rabbitmq=installed.rabbitmq_root(self.rabbitmq),
         )._settled()
 
     def conninfo(self, role: str) -> str:

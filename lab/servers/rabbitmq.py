@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import secrets
 import shutil
 import socket
@@ -17,13 +16,13 @@ from pathlib import Path
 
 from lab.commands import Command
 from lab.errors import LabError
+from lab.installed import RABBITMQ
 from lab.place import BROKER_USERS, VHOST, Place
 from lab.ports import LOOPBACK
 from lab.supervision import await_
 
 NAME = "rabbitmq"
 TITLE = "RabbitMQ"
-VARIABLE = "MUSES_LAB_RABBITMQ"
 
 _NODE = "rabbit@localhost"
 _SERVER, _ERLANG = "lib/rabbitmq/lib/rabbitmq_server-*", "lib/erlang/erts-*"
@@ -52,13 +51,8 @@ _OURS = r"^(muses\..*|amq\.default)$"
 _RIGHTS = {"muses_app": _EVERYTHING, "muses_reader": _NOTHING, "muses_operator": _OURS}
 _ABSENT = (
     "no hay RabbitMQ en {root}: instálelo con «apt-get install rabbitmq-server»; sin ser root, desempaque los paquetes "
-    "con «apt-get download …; dpkg -x … CARPETA» y diga " + VARIABLE + "=CARPETA"
+    "con «apt-get download …; dpkg -x … CARPETA» y diga " + RABBITMQ + "=CARPETA"
 )
-
-
-def root(last: Path = Path("/")) -> Path:
-    """Where the tree begins into which RabbitMQ and Erlang are installed, or were unpacked: as told, or as last."""
-    return Path(os.environ.get(VARIABLE, last)).absolute()
 
 
 def prepare(place: Place) -> None:

@@ -16,10 +16,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from lab import lifecycle, orphans, supervision
+from lab import installed, lifecycle, orphans, supervision
 from lab.errors import LabError
 from lab.place import SUPERUSER, Place
-from lab.servers import postgres, rabbitmq
+from lab.servers import postgres
 
 LAB = (sys.executable, "-c", "from lab.cli import lab; lab()")
 
@@ -161,7 +161,7 @@ def test_a_server_that_will_not_start_says_why_and_leaves_nothing(home: Path) ->
 
 
 def test_without_rabbitmq_it_says_how_to_get_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(rabbitmq.VARIABLE, str(home))
+    monkeypatch.setenv(installed.RABBITMQ, str(home))
     with pytest.raises(LabError, match=r"apt-get install rabbitmq-server.*dpkg -x"):
         lifecycle.up(home)
     assert orphans.of(Place.load(home)) == []

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from lab import orphans, supervision
+from lab import installed, orphans, supervision
 from lab.errors import LabError
 from lab.place import SUPERUSER, Place
 from lab.servers import postgres, storage
@@ -74,7 +74,7 @@ def test_another_postgres_is_taken_where_the_old_one_went_away(tmp_path: Path) -
 
 
 def test_a_folder_without_postgres_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(postgres.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(installed.POSTGRES, str(tmp_path))
     with pytest.raises(LabError, match="no está el programa «postgres»"):
         Place.new(tmp_path / "lab")
 
