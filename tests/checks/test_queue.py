@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from checks.queue import (
     put_dead_letters_back,
     restore_consumers,
 )
+from runbook import clock
 from runbook.errors import HistoryError, ProbeFailure
 from runbook.model import Finding, Proof, Risk, State
 from runbook.rows import NoPlan
@@ -143,6 +145,7 @@ class TestGrowth:
 
 DOWN = {"queue": queue(*line(0, 900), consumers=0, acknowledge_rate=0.0), "replicas": replicas(), "consumers": ()}
 STUCK = {"queue": queue(*line(0, 900), consumers=0, acknowledge_rate=0.0), "consumers": ()}
+MADE = fakes.now()
 REFUSED = {
     "queue": queue(*line(0, 900), acknowledge_rate=0.0, unacknowledged=40),
     "errors": errors(group("database")),
@@ -151,6 +154,14 @@ REFUSED = {
 FEW = {"queue": queue(*line(0, 900), arrival_rate=100.0, acknowledge_rate=80.0)}
 
 
+@pytest.fixture
+def standing_clock() -> Iterator[None]:
+    """The clock of the told situations, which were made when this file was read: a minute ago in a long run."""
+    with clock.standing_at(MADE):
+        yield
+
+
+@pytest.mark.usefixtures("standing_clock")
 class TestCauses:
     """The diagnoses."""
 

@@ -58,8 +58,8 @@ def test_the_systems_postgres_serves_as_nobody_where_there_are_no_namespaces(ope
         assert connection.execute("SHOW server_version_num").fetchone() != ("170010",)
         assert connection.execute(f"SELECT count(*) > 0 FROM {place.schema}.ctmu009_subsistema").fetchone() == (True,)
         available = connection.execute("SELECT count(*) FROM pg_available_extensions WHERE name = 'hypopg'").fetchone()
-        installed = connection.execute("SELECT count(*) FROM pg_extension WHERE extname = 'hypopg'").fetchone()
-    assert available == installed
+        there = connection.execute("SELECT count(*) FROM pg_extension WHERE extname = 'hypopg'").fetchone()
+    assert available == there
     assert (open_folder / "postgres" / "data").stat().st_uid == 65534
 
     supervision.stop(place)
@@ -70,7 +70,7 @@ def test_another_postgres_is_taken_where_the_old_one_went_away(tmp_path: Path) -
     place = Place.new(tmp_path / "lab")
     draft = (place.home / "place.json").read_text().replace(str(place.postgres), str(tmp_path / "gone"))
     (place.home / "place.json").write_text(draft)
-    assert Place.load(place.home).refreshed().postgres == postgres.programs()
+    assert Place.load(place.home).refreshed().postgres == installed.postgres_programs()
 
 
 def test_a_folder_without_postgres_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

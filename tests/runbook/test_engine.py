@@ -403,9 +403,9 @@ def test_secrets_in_what_a_row_raises_are_masked(tmp_path: Path) -> None:
 
 
 def test_the_process_ends_although_a_probe_hangs(tmp_path: Path) -> None:
-    tank = Tank(answers=False)
+    tank, before = Tank(answers=False), set(threading.enumerate())  # other tests' threads among them
     run_of(tmp_path, tank, tank_row(), fixing=False)
-    assert all(t.daemon for t in threading.enumerate() if t is not threading.main_thread())
+    assert all(thread.daemon for thread in set(threading.enumerate()) - before)
     tank.release.set()
 
 

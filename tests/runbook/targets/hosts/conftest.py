@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.runbook.targets.servers_rabbitmq import until
+
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -19,5 +21,9 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
     for control in folder.rglob("*"):
         if control.is_socket():
-            subprocess.run(["ssh", "-O", "exit", "-S", str(control), "x"], capture_output=True, check=False)
+            asked = subprocess.run(["ssh", "-O", "exit", "-S", str(control), "x"], capture_output=True, check=False)
+            if asked.returncode:  # nobody is behind it any more
+                control.unlink(missing_ok=True)
+    # who was asked takes his socket away himself, a moment after the answer
+    until(lambda: not any(control.is_socket() for control in folder.rglob("*")), patience=10)
     shutil.rmtree(folder)
