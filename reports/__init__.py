@@ -5,7 +5,6 @@ The JSON is written first: it is the record, the others are views of it and can 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import import_module
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from reports.clean import file_stem
 from reports.language import Language
+from runbook import placing
 from runbook.errors import ReportError
 from runbook.text import Text, text
 
@@ -109,7 +109,9 @@ def write(
     failed: dict[str, str] = {}
     for name, file, content in (*contents, *_findings(run, stem)):
         try:
-            _replace(folder / file, content())
+            whole = content()
+            folder.mkdir(parents=True, exist_ok=True)
+            placing.put(folder / file, whole)
             written[name] = folder / file
         except OSError as error:
             failed[name] = str(error.strerror or error)
@@ -169,20 +171,6 @@ def _chosen(formats: Iterable[str]) -> list[str]:
             text("No report format {unknown}: there are {known}", unknown=", ".join(unknown), known=known)
         )
     return [name for name in FORMATS if name in wanted]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put the whole content in place, or leave what was there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _what_happened(folder: Path, written: dict[str, Path], failed: dict[str, str]) -> Text:

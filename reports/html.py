@@ -6,25 +6,21 @@ filters the rows; the page's own policy names it by its hash, so that nothing el
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from reports.language import Language
+from reports.pages import TEMPLATES, environment, script_hash
 from reports.panel import IN_A_LINE, IN_BRIEF
 from reports.view import FULL, Report, view
 from runbook.model import Run
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, FileSystemBytecodeCache
+    from jinja2 import Environment
     from markupsafe import Markup
 
-TEMPLATES = Path(__file__).parent / "templates"
 #: What a browser opens at once and a ticket takes.
 LARGEST = 2_000_000
 #: How many rows are shown in full, and how the others are, from the fullest page to the smallest.
@@ -56,42 +52,13 @@ def _ticked(words: str) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(p) if n % 2 else p for n, p in enumerate(parts))
 
 
-def _hash(script: str) -> str:
-    """The script's name in a Content-Security-Policy."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _compiled_before() -> FileSystemBytecodeCache | None:
-    """Templates as compiled by an earlier run, in a folder of the user's own: compiling costs a tenth of a second.
-
-    None where there can be no such folder; the page is then made all the same.
-    """
-    from jinja2 import FileSystemBytecodeCache
-
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "muses-runbook" / "templates"
-    try:
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ours = cache.stat().st_uid == os.geteuid() and os.access(cache, os.W_OK)
-    except (OSError, RuntimeError):
-        return None
-    return FileSystemBytecodeCache(str(cache)) if ours else None
-
-
 @functools.lru_cache(maxsize=4)
 def _environment(language: Language) -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     script = (TEMPLATES / "report.js").read_text("utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        bytecode_cache=_compiled_before(),
-    )
-    environment.filters["ticked"] = _ticked
+    made = environment(language)
+    made.filters["ticked"] = _ticked
     # Our own file, and the only text that is not escaped.
-    environment.globals.update({"_": language.word, "script": Markup(script), "script_hash": _hash(script)})  # noqa: S704
-    return environment
+    made.globals.update({"script": Markup(script), "script_hash": script_hash(script)})  # noqa: S704
+    return made

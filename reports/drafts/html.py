@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.document.blocks import Line, Trend
 from reports.drafts import Draft, parts
 from reports.figures import HEIGHT, WIDTH, Spark, spark
 from reports.language import Language
+from reports.pages import environment
 from reports.words import SHAPES
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_TEMPLATES = Path(__file__).parent.parent / "templates"
 #: Characters up to which a cell is kept on one line.
 _SHORT = 16
 #: The shape that a mark begins with → the name of its colour.
@@ -60,13 +59,4 @@ def _drawn(trend: Trend) -> tuple[Spark, tuple[str, ...]] | None:
 
 @functools.cache
 def _template() -> Template:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("draft.html.j2")
+    return environment().get_template("draft.html.j2")

@@ -13,8 +13,9 @@ from typing import Any, TextIO
 
 import msgspec
 
-from reports import Format, _replace
+from reports import Format
 from reports.language import Language
+from runbook import placing
 from runbook.errors import ReportError
 from runbook.model import Run, State, worst, worst_of
 from runbook.text import Text, text
@@ -68,7 +69,9 @@ def write(columns: Sequence[Column], folder: Path, formats: Iterable[str], langu
     try:
         for name in (name for name in FORMATS if name in set(formats)):
             file = folder / f"{STEM}{FORMATS[name].suffix}"
-            _replace(file, render(columns, name, language, beside=folder))
+            content = render(columns, name, language, beside=folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            placing.put(file, content)
             written[name] = file
     except OSError as error:
         words = text("The matrix in {folder} cannot be written: {error}", folder=folder, error=error.strerror or error)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reports.language import Language
 from reports.matrix.view import Matrix
+from reports.pages import environment
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -19,14 +20,4 @@ def render(matrix: Matrix) -> bytes:
 
 @functools.lru_cache(maxsize=4)
 def _template(language: Language) -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["_"] = language.word
-    return environment.get_template("matrix.html.j2")
+    return environment(language).get_template("matrix.html.j2")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,11 +10,11 @@ import msgspec
 from reports.language import Language
 from reports.nights import Index
 from reports.nights.view import Detail, view
+from reports.pages import TEMPLATES, environment, script_hash
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-TEMPLATES = Path(__file__).parent.parent / "templates"
 #: What a page may weigh: it is opened from a bucket, on a telephone, at three in the morning.
 LARGEST = 1_000_000
 _EVERYTHING = 1_000_000
@@ -44,21 +41,10 @@ def page(index: Index, language: Language) -> bytes:
 def _page(index: Index, language: Language, detail: Detail) -> bytes:
     template = _environment(language).get_template("nights.html.j2")
     script = (TEMPLATES / "nights.js").read_text("utf-8")
-    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     shown = view(index, language, detail)
-    return template.render(index=shown, script=script, allowed=allowed).encode("utf-8", "replace")
+    return template.render(index=shown, script=script, script_hash=script_hash(script)).encode("utf-8", "replace")
 
 
 @functools.lru_cache(maxsize=4)
 def _environment(language: Language) -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["_"] = language.word
-    return environment
+    return environment(language)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from runbook import placing
 from runbook.errors import ReportError
 from runbook.history import Judged, Kept
 from runbook.model import Run, State
@@ -81,13 +80,9 @@ def write(folder: Path, files: Mapping[str, Callable[[], bytes]], *, replace: bo
 
 
 def _put(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content)
-        draft.replace(path)
+        placing.put(path, content)
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
         why = error.strerror or error
         raise ReportError(text("{file} cannot be written: {error}", file=path, error=why)) from error

@@ -6,7 +6,6 @@ Who tells of changes has to know what was told. The file is replaced as a whole,
 from __future__ import annotations
 
 import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from runbook import placing
 from runbook.errors import DeliveryError
 from runbook.text import text
 
@@ -114,17 +114,10 @@ def _write(file: Path, memory: Memory) -> None:
     oldest = datetime.now(UTC) - _KEPT
     memory.acknowledged = {id: one for id, one in memory.acknowledged.items() if one.at > oldest}
     memory.tickets = {id: all for id, all in memory.tickets.items() if any(one.at > oldest for one in all.values())}
-    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        with draft.open("wb") as opened:
-            opened.write(msgspec.json.format(msgspec.json.encode(memory), indent=1))
-            opened.flush()
-            os.fsync(opened.fileno())
-        draft.replace(file)
+        placing.put(file, msgspec.json.format(msgspec.json.encode(memory), indent=1))
     except OSError as error:
         raise _unusable(file, error.strerror or str(error)) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _unusable(file: Path, why: str) -> DeliveryError:

@@ -5,12 +5,12 @@ The index comes last, so that it never leads to a report that is not there yet.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from runbook import placing
 from runbook.errors import DeliveryError, ProbeError, SettingsError
 from runbook.settings import Settings, StorageSettings
 from runbook.text import text
@@ -95,14 +95,9 @@ class Folder:
     def put(self, name: str, content: bytes) -> None:
         """See Place."""
         path = self._folder / name
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         with self._failing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                draft.write_bytes(content)
-                draft.replace(path)
-            finally:
-                draft.unlink(missing_ok=True)
+            placing.put(path, content)
 
     def remove(self, name: str) -> None:
         """See Place."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import gzip
-import os
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from runbook import placing
 from runbook.delivery.posting import Server
 from runbook.errors import DeliveryError, RunbookError
 from runbook.model import Run
@@ -55,14 +55,8 @@ def _acts(
 def write_textfile(file: Path, run: Run, language: Any, setting: str) -> None:
     """Put the metrics in place, whole or not at all, readable to the node exporter. Raises DeliveryError."""
     content = import_module("reports").render(run, "prometheus", language)
-    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        with draft.open("wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
-        draft.chmod(0o644)
-        draft.replace(file)
+        placing.put(file, content, mode=0o644)
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise DeliveryError(
@@ -70,8 +64,6 @@ def write_textfile(file: Path, run: Run, language: Any, setting: str) -> None:
                 "The metrics cannot be written into {file}: {why} (see {setting})", file=file, why=why, setting=setting
             )
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def push(gateway: Server, run: Run, language: Any) -> None:

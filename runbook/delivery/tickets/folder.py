@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from runbook import placing
 from runbook.delivery.tickets.tracker import END, Mark, Note, hidden, mark_at_start
 from runbook.errors import DeliveryError
 from runbook.incidents import Incident
@@ -67,13 +67,9 @@ def _content(words: str, mark: Mark) -> bytes:
 
 
 def _put(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content)
-        draft.replace(path)
+        placing.put(path, content)
     except OSError as error:
         why = error.strerror or str(error)
         raise DeliveryError(text("{file} cannot be written: {why}", file=path, why=why)) from error
-    finally:
-        draft.unlink(missing_ok=True)
