@@ -61,7 +61,7 @@ def last_judged(history: History, incident: Incident) -> dict[str, Judged]:
     """Each row's newest judgement that says something, no later than the incident's end. Raises HistoryError."""
     now, rows = datetime.now(UTC), frozenset(incident.rows)
     ends_at = incident.ended or now
-    judged = (one for one in history.verdicts(now - incident.began) if one.row in rows and one.at <= ends_at)
+    judged = (one for one in history.troubled(now - incident.began) if one.row in rows and one.at <= ends_at)
     return {one.row: one for one in judged if one.final not in _SAYS_NOTHING}
 
 
