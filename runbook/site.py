@@ -81,7 +81,6 @@ def open_site(
     environment = _with_neighbours(environment, (settings.file or Path()).parent, params or {})
     if deadline is not None:
         environment = msgspec.structs.replace(environment, deadline=deadline)
-    state = settings.site.state or default_state_folder()
     return Site(
         environment=Environment(
             site=settings.site.name,
@@ -93,9 +92,9 @@ def open_site(
         ),
         settings=environment,
         zone=zoneinfo.ZoneInfo(settings.site.timezone),
-        history=History(None if record is not None else state / "history.sqlite", name),
-        state_folder=state,
-        reports_folder=settings.site.reports or state / "runs",
+        history=History(None if record is not None else history_file(settings), name),
+        state_folder=state_folder(settings),
+        reports_folder=reports_folder(settings),
         fixing=fixing,
         record=record,
         file=settings.file,
@@ -123,6 +122,21 @@ def docx_template(settings: Settings) -> Path | None:
     """The site's Word template; a relative one lies beside the site file."""
     given = settings.site.docx_template
     return given and (settings.file or Path()).parent / given
+
+
+def state_folder(settings: Settings) -> Path:
+    """Where the site's memory lies on this machine."""
+    return settings.site.state or default_state_folder()
+
+
+def reports_folder(settings: Settings) -> Path:
+    """Where the site's reports lie, a folder for each run."""
+    return settings.site.reports or state_folder(settings) / "runs"
+
+
+def history_file(settings: Settings) -> Path:
+    """The history of all of the site's environments."""
+    return state_folder(settings) / "history.sqlite"
 
 
 def default_state_folder() -> Path:

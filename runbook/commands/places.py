@@ -11,7 +11,7 @@ from typing import NamedTuple
 from runbook import site_file
 from runbook.errors import SettingsError
 from runbook.settings import Settings
-from runbook.site import default_state_folder
+from runbook.site import reports_folder
 from runbook.text import Text, verbatim
 from runbook.tongue import _, told
 
@@ -33,10 +33,7 @@ class Place(NamedTuple):
     @property
     def reports(self) -> Path | None:
         """The folder that its runs are written into; None where the site file cannot be read."""
-        if self.settings is None:
-            return None
-        site = self.settings.site
-        return site.reports or (site.state or default_state_folder()) / "runs"
+        return None if self.settings is None else reports_folder(self.settings)
 
 
 def places(files: Iterable[Path | None], names: tuple[str, ...], *, every: bool) -> tuple[Place, ...]:

@@ -17,13 +17,14 @@ from runbook.cli import Exit, complain
 from runbook.commands.check_many import Interrupted, Outcome, judge_all
 from runbook.commands.driving import EXITS
 from runbook.commands.nightly.keeping import alone, writing_pages
-from runbook.commands.nightly.pages import Pages, nights_of, state_folder, write_pages
+from runbook.commands.nightly.pages import Pages, nights_of, write_pages
 from runbook.commands.nightly.tickets import could_deliver
 from runbook.commands.options import as_json, of_language
 from runbook.errors import DeliveryError, HistoryError, SettingsError
 from runbook.model import State, worst, worst_of
 from runbook.redact import masked_text
 from runbook.settings import Settings
+from runbook.site import state_folder
 from runbook.text import text
 from runbook.tongue import _, told
 

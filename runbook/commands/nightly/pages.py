@@ -17,7 +17,7 @@ from runbook.errors import DeliveryError, SettingsError
 from runbook.history import History
 from runbook.history.nights import Night, Nights, expired
 from runbook.settings import Settings
-from runbook.site import default_state_folder
+from runbook.site import history_file, reports_folder
 from runbook.text import Text
 
 
@@ -31,19 +31,9 @@ class Pages(NamedTuple):
     error: Text | None
 
 
-def state_folder(settings: Settings) -> Path:
-    """Where the site's memory lies."""
-    return settings.site.state or default_state_folder()
-
-
-def reports_folder(settings: Settings) -> Path:
-    """Where the site's reports lie, the index among them."""
-    return settings.site.reports or state_folder(settings) / "runs"
-
-
 def nights_of(settings: Settings, environment: str) -> Nights:
     """The nights of one environment."""
-    return Nights(state_folder(settings) / "history.sqlite", environment)
+    return Nights(history_file(settings), environment)
 
 
 def write_pages(settings: Settings, names: Sequence[str], language: str | None) -> Pages:
@@ -68,7 +58,7 @@ def write_pages(settings: Settings, names: Sequence[str], language: str | None) 
 
 def _past(settings: Settings, name: str) -> Past:
     with closing(nights_of(settings, name)) as nights:
-        return Past(name, History(state_folder(settings) / "history.sqlite", name), nights.all())
+        return Past(name, History(history_file(settings), name), nights.all())
 
 
 def _let_go(settings: Settings, name: str, nights: Sequence[Night], root: Path) -> int:
