@@ -18,8 +18,8 @@ from runbook.acting import treating
 from runbook.acting.treating import Treating
 from runbook.errors import HistoryError
 from runbook.history import Samples
-from runbook.job import BREACHED, Job, Listener
-from runbook.model import Decision, Event, Record, Risk, Run, State, Verdict, Waived
+from runbook.job import Job, Listener
+from runbook.model import BREACHED, Decision, Event, Record, Risk, Run, State, Verdict, Waived
 from runbook.policy import leave
 from runbook.probes import Readings, reading_through
 from runbook.redact import masked

@@ -15,9 +15,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from runbook.history import KEPT, History, Judged, Kept
-from runbook.model import State, worst
+from runbook.model import BREACHED, State, worst
 
-_BREACHED = (State.WARNING, State.CRITICAL)
 _SAYS_NOTHING = (State.UNKNOWN, State.SKIPPED)
 
 
@@ -73,13 +72,13 @@ def proven_fixed(history: History, incident: Incident) -> bool:
 
 def is_breach(judged: Judged) -> bool:
     """Whether the row was broken at the run's end and nobody answers for it."""
-    return judged.final in _BREACHED and not judged.waived
+    return judged.final in BREACHED and not judged.waived
 
 
 def _looks(history: History) -> list[_Look]:
     """What each run since the first broken one said, in the order in which they ended."""
     kept = history.kept(KEPT)
-    first = next((run.started_at for run in kept if run.worst in _BREACHED), None)
+    first = next((run.started_at for run in kept if run.worst in BREACHED), None)
     if first is None:
         return []
     since = datetime.now(UTC) - first + timedelta(seconds=1)

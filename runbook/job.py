@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
-from runbook.model import Action, Decision, Finding, Plan, Record, State, Step, Verdict, Verification
+from runbook.model import BREACHED, Action, Decision, Finding, Plan, Record, Step, Verdict, Verification
 from runbook.rows import Row
-
-BREACHED = (State.WARNING, State.CRITICAL)
 
 
 class Listener(Protocol):

@@ -28,6 +28,10 @@ class State(StrEnum):
     SKIPPED = "SKIPPED"
 
 
+#: The states in which a row breaches its limits.
+BREACHED = (State.WARNING, State.CRITICAL)
+
+
 class Proof(StrEnum):
     """How far the evidence goes for one probable cause."""
 

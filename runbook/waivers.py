@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from runbook.model import Measure, State, Verdict, Waived
+from runbook.model import BREACHED, Measure, State, Verdict, Waived
 from runbook.settings import Waiver
 from runbook.settings.waivers import STATES, amount
 from runbook.text import Quantity, Text, text
 
-_BREACHED = (State.WARNING, State.CRITICAL)
 _RANK = {State.OK: 0, State.SKIPPED: 0, State.WARNING: 1, State.CRITICAL: 2}
 
 
@@ -32,7 +31,7 @@ def _against(in_force: list[Waiver], verdict: Verdict) -> Text | None:
     """Why the waivers in force do not hold; None where they do, or there is nothing that could alert."""
     if verdict.state in (State.OK, State.SKIPPED):
         return text("The row is in order: the waiver is not needed")
-    breached = [measure for measure in verdict.measures if measure.state in _BREACHED]
+    breached = [measure for measure in verdict.measures if measure.state in BREACHED]
     if verdict.state is State.UNKNOWN or not breached:
         seen = any(_covers_state(waiver, verdict.state) for waiver in in_force)
         return None if seen else text("{state} was not seen when it was waived", state=verdict.state.value)

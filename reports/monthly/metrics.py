@@ -12,9 +12,9 @@ from datetime import date, datetime, timedelta
 import msgspec
 
 from reports.levels import LevelResult, measure
-from reports.monthly.month import BREACHED, Month, day_of, days, in_month
+from reports.monthly.month import Month, day_of, days, in_month
 from reports.stretches import Seen
-from runbook.model import State, worst
+from runbook.model import BREACHED, State, worst
 
 #: The row and the name under which the latency of all exchange tables together is remembered.
 LATENCY, OVERALL = "ETL-01", "tbae*"

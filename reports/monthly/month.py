@@ -11,10 +11,9 @@ from reports.language import Language
 from reports.levels import Level
 from runbook.history import Judged, Kept, Measured
 from runbook.incidents import Incident
-from runbook.model import Environment, Record, Run, State
+from runbook.model import Environment, Record, Run
 from runbook.text import Text, verbatim
 
-BREACHED = (State.WARNING, State.CRITICAL)
 #: The rows of procedures' own runs: they have no threshold.
 PROCEDURES = frozenset({"BACKUP", "VERIFY-BACKUP", "RESTORE-TEST", "RESTORE-BACKUP", "RETENTION", "PURGE"})
 

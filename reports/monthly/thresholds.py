@@ -9,9 +9,9 @@ from datetime import datetime
 import msgspec
 
 from reports.figures import amount
-from reports.monthly.month import BREACHED, PROCEDURES, Month, in_month, newest, title
+from reports.monthly.month import PROCEDURES, Month, in_month, newest, title
 from runbook.history import Judged
-from runbook.model import Measure, Record, State, final
+from runbook.model import BREACHED, Measure, Record, State, final
 from runbook.text import Quantity, Text, Value
 
 

@@ -12,8 +12,6 @@ from runbook.history import Judged
 from runbook.model import Environment, Record, Run, State
 from runbook.text import Text, verbatim
 
-BREACHED = (State.WARNING, State.CRITICAL)
-
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """``runs`` are oldest first; ``unread`` are the ids of those that are not among them, ``run_ends`` when each ended.

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from reports.postmortem.case import BREACHED, Case, told
-from runbook.model import Finding, Proof, State
+from reports.postmortem.case import Case, told
+from runbook.model import BREACHED, Finding, Proof, State
 from runbook.text import Text
 
 

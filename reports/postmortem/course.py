@@ -11,10 +11,10 @@ from datetime import datetime
 
 import msgspec
 
-from reports.postmortem.case import BREACHED, Case
+from reports.postmortem.case import Case
 from reports.words import STANDINGS, Standing, of_state
 from runbook.history import Judged
-from runbook.model import Outcome, Proof, Proven, Record, Run, State
+from runbook.model import BREACHED, Outcome, Proof, Proven, Record, Run, State
 from runbook.text import Text, text
 
 

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from reports.levels import Level, measure
-from reports.postmortem.case import BREACHED, Case, told
-from runbook.model import Proof, Record
+from reports.postmortem.case import Case, told
+from runbook.model import BREACHED, Proof, Record
 from runbook.text import Quantity, Text, Value
 
 #: What a person waits for, in the nouns that rows count in.

@@ -19,12 +19,11 @@ from runbook.decoding import nearest_to
 from runbook.errors import ReportError, SettingsError
 from runbook.history import KEPT, Judged, Kept
 from runbook.incidents import Incident, incidents
-from runbook.model import Run, State, final, is_waived, worst
+from runbook.model import BREACHED, Run, State, final, is_waived, worst
 from runbook.site import Site, open_site
 from runbook.text import text
 from runbook.tongue import _
 
-_BREACHED = (State.WARNING, State.CRITICAL)
 #: How far before an incident the judgements are looked at: to know when its rows were last in order.
 _BEFORE = timedelta(days=2)
 
@@ -95,7 +94,7 @@ def _of_incident(site: Site, incident: Incident) -> Any:
 def _of_runs(site: Site, runs: Sequence[Run]) -> Any:
     """The same from runs that a person chose: what they found broken at first, also where they mended it at once."""
     runs = tuple(sorted({run.id: run for run in runs}.values(), key=lambda run: run.started_at))
-    broken = [one for run in runs for one in run.records if one.verdict.state in _BREACHED and not is_waived(one)]
+    broken = [one for run in runs for one in run.records if one.verdict.state in BREACHED and not is_waived(one)]
     if not broken:
         raise ReportError(text("Nothing was breached in these runs: there is nothing to draft a post-mortem of"))
     rows = tuple(dict.fromkeys(one.row for one in broken))

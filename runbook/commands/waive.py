@@ -16,14 +16,12 @@ from runbook.commands import catalogue
 from runbook.commands.options import of_language, of_site
 from runbook.commands.report import folder_of
 from runbook.errors import SettingsError
-from runbook.model import Measure, Record, Run, State, Verdict, final
+from runbook.model import BREACHED, Measure, Record, Run, State, Verdict, final
 from runbook.rows import find
 from runbook.settings import Waiver
 from runbook.site import open_site
 from runbook.text import Quantity
 from runbook.tongue import _
-
-_BREACHED = (State.WARNING, State.CRITICAL)
 
 
 class Day(click.ParamType[date]):
@@ -72,7 +70,7 @@ def waive(
     site = open_site(site_file.load(settings), env, language=lang)
     catalogue.load_rows(site.settings)
     record = _record_of(find(row).id, run_id, settings, env)
-    seen = {m.object: _seen(m) for m in final(record).measures if m.state in _BREACHED}
+    seen = {m.object: _seen(m) for m in final(record).measures if m.state in BREACHED}
     given = {"owner": owner, "approver": approver, "reason": reason, "start": site.today(), "expires": until}
     try:
         waiver = msgspec.convert({**given, "row": record.row, "state": _state(final(record)), "seen": seen}, Waiver)

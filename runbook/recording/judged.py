@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from runbook import judging
 from runbook.errors import SettingsError
-from runbook.job import BREACHED
-from runbook.model import Finding, Verdict
+from runbook.model import BREACHED, Finding, Verdict
 from runbook.probes import Readings
 from runbook.recording.looks import Look, Recording
 from runbook.rows import Row

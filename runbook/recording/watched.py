@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from runbook.job import BREACHED
-from runbook.model import Event, Measure, Reading, Record, Run, Sample, State, final
+from runbook.model import BREACHED, Event, Measure, Reading, Record, Run, Sample, State, final
 from runbook.recording.looks import Changes, Look, judged_at
 from runbook.text import Quantity, Text, text
 from runbook.timeline import timeline

@@ -11,10 +11,8 @@ from typing import Any, NamedTuple
 from runbook.errors import ReportError
 from runbook.history import KEPT, History, Judged
 from runbook.history.nights import Night
-from runbook.model import Record, Run, State
+from runbook.model import BREACHED, Record, Run, State
 from runbook.settings import Settings
-
-_BREACHED = (State.WARNING, State.CRITICAL)
 
 
 class Past(NamedTuple):
@@ -76,9 +74,9 @@ def _standings(verdicts: Sequence[Judged], nights: Sequence[Night]) -> dict[str,
 
 def _standing(judged: Judged) -> str:
     """As the reports have it, see ``reports.words.Standing``."""
-    if judged.waived and judged.final in (*_BREACHED, State.UNKNOWN):
+    if judged.waived and judged.final in (*BREACHED, State.UNKNOWN):
         return "waived"
-    if judged.state in _BREACHED and judged.final is State.OK:
+    if judged.state in BREACHED and judged.final is State.OK:
         return "fixed"
     return judged.final.lower()
 
